@@ -1,0 +1,34 @@
+// Bundles the daemon and the stand-in child into dist/. Native modules stay outside the bundle.
+import { execFileSync } from "node:child_process"
+import { chmodSync, readFileSync, rmSync } from "node:fs"
+import { build } from "esbuild"
+
+const { version } = JSON.parse(readFileSync("package.json", "utf8"))
+
+const revision = () => {
+  if (process.env.FJMCP_REVISION) return process.env.FJMCP_REVISION
+  try {
+    return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
+  } catch {
+    return "unknown"
+  }
+}
+
+rmSync("dist", { recursive: true, force: true })
+await build({
+  entryPoints: { main: "src/main.ts", "demo-child": "demo/child/main.ts" },
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  chunkNames: "chunks/[name]-[hash]",
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  external: ["better-sqlite3"],
+  define: { __VERSION__: JSON.stringify(version), __REVISION__: JSON.stringify(revision()) },
+  // Some bundled packages are CommonJS and call require().
+  banner: { js: "import { createRequire as __createRequire } from \"node:module\"; const require = __createRequire(import.meta.url);" },
+  legalComments: "none",
+  logLevel: "warning"
+})
+chmodSync("dist/main.js", 0o755)

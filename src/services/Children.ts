@@ -1,0 +1,44 @@
+import type { Chunk, Effect, Redacted, Scope } from "effect"
+import { Context, Schema } from "effect"
+
+/** The child could not be started, or was gone before it could be spoken to. */
+export class SpawnFailed extends Schema.TaggedError<SpawnFailed>()("SpawnFailed", {
+  category: Schema.Literal("binary missing", "not executable", "system limit"),
+  detail: Schema.String
+}) {}
+
+/** The child's process is over, or its pipes are closed. */
+export class ChildGone extends Schema.TaggedError<ChildGone>()("ChildGone", {
+  code: Schema.NullOr(Schema.Number),
+  signal: Schema.NullOr(Schema.String)
+}) {}
+
+/** A running subprocess that speaks newline-delimited JSON-RPC. */
+export interface Child {
+  /** For the log only. */
+  readonly pid: number
+  /** Writes one line (without its newline); returns once the pipe has taken it. */
+  readonly send: (line: string) => Effect.Effect<void, ChildGone>
+  /** Waits for output, then takes all whole lines that have come. Secrets are already replaced. Fails at the end of output. */
+  readonly takeLines: Effect.Effect<Chunk.Chunk<string>, ChildGone>
+  /** Completes when the process has ended; never fails. */
+  readonly exited: Effect.Effect<ChildGone>
+}
+
+export interface SpawnRequest {
+  /** The user's Forgejo token: goes into the child's environment, and is replaced in everything that comes out. */
+  readonly token: Redacted.Redacted
+  /** Stands in log lines about the child's stderr. */
+  readonly label: string
+}
+
+/** The subprocesses. */
+export class Children extends Context.Tag("fjmcp/Children")<Children, {
+  /**
+   * Starts the configured command in a process group of its own, with an environment built from nothing. When the scope
+   * closes the group is gone: stdin is closed, 2 s, TERM, 3 s, KILL, reaped.
+   */
+  readonly spawn: (request: SpawnRequest) => Effect.Effect<Child, SpawnFailed, Scope.Scope>
+  /** Whether the configured program can be found and executed now; else a sentence that says what to do. */
+  readonly check: Effect.Effect<void, SpawnFailed>
+}>() {}

@@ -1,0 +1,35 @@
+import type { Effect, Redacted } from "effect"
+import { Context, Schema } from "effect"
+import type { UserId } from "../domain/Ids.ts"
+import type { TokenPair, UpstreamUnavailable } from "./Upstream.ts"
+
+/** The user's Forgejo authorization is over: their grants have ended, and clients must sign in again. */
+export class UpstreamGone extends Schema.TaggedError<UpstreamGone>()("UpstreamGone", { userId: Schema.String }) {}
+
+export interface AccessToken {
+  readonly token: Redacted.Redacted
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+
+/** The users' Forgejo token pairs: one row per user, sealed (product.md section 4, "Upstream pair"). */
+export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<UpstreamTokens, {
+  /**
+   * Keeps a pair, uninterruptibly. It replaces the stored one only if its Forgejo grant differs or its counter is
+   * higher (without claims the last one wins). Where the Forgejo grant differs, all grants of the user end first.
+   */
+  readonly store: (userId: UserId, userName: string, pair: TokenPair) => Effect.Effect<void>
+  /** Marks a sign-in between its redirect and its stored pair: a refused refresh waits for it before it judges. */
+  readonly duringSignIn: <A, E, R>(signIn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Records the scope that Forgejo says it granted. */
+  readonly recordScope: (userId: UserId, scope: string) => Effect.Effect<void>
+  /** The user's access token, refreshed first where less than `leeway` of its life is left; one refresh at a time per user. */
+  readonly current: (userId: UserId) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
+  /**
+   * To be called when Forgejo refused `token` with 401: asks userinfo, refreshes where it agrees, and judges a refused
+   * refresh. Gives the token to go on with, which may be the same one (the 401 had another reason).
+   */
+  readonly recheck: (userId: UserId, token: Redacted.Redacted) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
+  /** Forgets the user's pair. Forgejo has no revocation endpoint: its grant stays until the user revokes it there. */
+  readonly forget: (userId: UserId) => Effect.Effect<void>
+}>() {}
