@@ -1,5 +1,5 @@
 import type { Duration, LogLevel, Redacted } from "effect"
-import { Context } from "effect"
+import { Context, Schema } from "effect"
 
 export type ChildPreset = "forgejo-mcp" | "gitea-mcp" | "custom"
 
@@ -59,3 +59,27 @@ export interface Settings {
 
 /** The broker's settings. */
 export class AppConfig extends Context.Tag("fjmcp/AppConfig")<AppConfig, Settings>() {}
+
+/** One thing that is wrong with one setting. Never holds the value of a secret. */
+export const SettingProblem = Schema.Struct({
+  /** Without `FJMCP_`. */
+  setting: Schema.String,
+  /** How a person sets it: variable and flag. */
+  names: Schema.String,
+  /** Continues a sentence that begins with the setting's name. */
+  problem: Schema.String,
+  example: Schema.String
+})
+export type SettingProblem = typeof SettingProblem.Type
+
+/** The settings cannot be used. All problems at once; `message` has a line for each. */
+export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
+  problems: Schema.Array(SettingProblem),
+  /** Whole sentences: they often explain a problem (a mistyped variable and a missing setting). */
+  warnings: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    const lines = this.problems.map(({ names, problem, example }) => `${names}: ${problem}${problem.endsWith("?") ? "" : "."} Example: ${example}`)
+    return [...lines, ...this.warnings].join("\n")
+  }
+}

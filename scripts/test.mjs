@@ -1,0 +1,46 @@
+// `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
+// Arguments go to vitest. The last line is `N passed, N failed, N skipped`: tests, plus one each for types, lint and build.
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { build, ensureDependencies, root } from "./ensure.mjs"
+
+ensureDependencies()
+
+const count = { passed: 0, failed: 0, skipped: 0 }
+
+/** Runs a program of node_modules; whether it ended well. */
+const node = (script, ...args) => spawnSync(process.execPath, [join(root, "node_modules", script), ...args], { cwd: root, stdio: "inherit" }).status === 0
+
+const step = (name, run) => {
+  const well = run()
+  count[well ? "passed" : "failed"] += 1
+  console.log(`${well ? "ok" : "FAILED"}  ${name}`)
+}
+
+step("types", () => node("typescript/bin/tsc", "--noEmit"))
+step("lint", () => node("eslint/bin/eslint.js", ".", "--max-warnings", "0"))
+step("build", build)
+
+const folder = mkdtempSync(join(tmpdir(), "fjmcp-test-"))
+const file = join(folder, "vitest.json")
+try {
+  const well = node("vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...process.argv.slice(2))
+  const report = JSON.parse(readFileSync(file, "utf8"))
+  // A file that cannot be loaded has no tests that could fail.
+  const broken = report.testResults.filter((result) => result.status === "failed" && result.assertionResults.every((test) => test.status !== "failed"))
+  const failed = report.numFailedTests + broken.length
+  count.passed += report.numPassedTests
+  // An error outside of any test fails the run and is in no number.
+  count.failed += failed === 0 && !well ? 1 : failed
+  count.skipped += report.numPendingTests + report.numTodoTests
+} catch (error) {
+  console.error(`The tests left no report: ${error.message}`)
+  count.failed += 1
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
+process.exitCode = count.failed === 0 ? 0 : 1

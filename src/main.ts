@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+import { Command } from "@effect/cli"
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import { Effect } from "effect"
+import { CommandFailed, complain, exitCodeOf, print } from "./cli/CommandFailed.ts"
+import { commands, programName, rootHelp, serveHelp, versionText } from "./cli/Help.ts"
+import { demoCommand } from "./cli/demo.ts"
+import { serveCommand } from "./cli/serve.ts"
+import { nearest } from "./domain/Nearest.ts"
+import { version } from "./domain/Build.ts"
+import { BrokerLive } from "./layers/Broker.ts"
+
+const [name, ...rest] = process.argv.slice(2)
+
+const root = Command.make(programName).pipe(Command.withSubcommands([
+  serveCommand(rest, BrokerLive),
+  demoCommand
+]))
+
+const has = (...flags: ReadonlyArray<string>): boolean => process.argv.slice(2).some((word) => flags.includes(word))
+
+/** Help and version are ours: the library's help has a paragraph of boilerplate for each flag, and colours also in a pipe. */
+const main = Effect.gen(function*() {
+  if (has("--version")) return yield* print(versionText)
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return yield* print(rootHelp)
+  if (!(name in commands)) {
+    const meant = nearest(name, Object.keys(commands))
+    yield* complain(`${programName}: there is no command "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}\n\n${rootHelp}`)
+    return yield* new CommandFailed({ code: 2 })
+  }
+  if (name === "serve" && has("--help", "-h")) return yield* print(serveHelp)
+  const given = name === "serve" ? [name] : [name, ...rest]
+  return yield* Command.run(root, { name: programName, version })([...process.argv.slice(0, 2), ...given])
+})
+
+// NodeRuntime stops listening after the first signal, and a second one would then kill the process, and leave work half
+// done. A terminal's Ctrl-C reaches a whole group: npm and the script that started us send it on, so it comes twice.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined)
+// Whoever reads our output may go away (`| head`, a stopped log collector): no reason to end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
+
+NodeRuntime.runMain(Effect.provide(main, NodeContext.layer), {
+  disableErrorReporting: true,
+  disablePrettyLogger: true,
+  teardown: (exit, onExit) => onExit(exitCodeOf(exit))
+})
