@@ -33,7 +33,7 @@ export const init = Effect.gen(function*() {
     login_cookie_hash text,
     upstream_state_hash text unique,
     attempt integer not null default 0,
-    status text not null check (status in ('asked', 'allowed', 'finished')),
+    status text not null check (status in ('asked', 'allowed', 'denied', 'finished')),
     created_at integer not null,
     expires_at integer not null
   ) strict`
@@ -53,6 +53,8 @@ export const init = Effect.gen(function*() {
   ) strict`
   yield* sql`create index grants_user on grants (user_id)`
   yield* sql`create index grants_client on grants (client_key)`
+  yield* sql`create index grants_expiry on grants (expires_at) where ended_at is null`
+  yield* sql`create index grants_ended on grants (ended_at) where ended_at is not null`
 
   yield* sql`create table codes (
     hash text primary key,
@@ -64,6 +66,7 @@ export const init = Effect.gen(function*() {
     consumed_at integer
   ) strict`
   yield* sql`create index codes_grant on codes (grant_id)`
+  yield* sql`create index codes_unredeemed on codes (expires_at) where consumed_at is null`
 
   yield* sql`create table access_tokens (
     hash text primary key,
@@ -83,6 +86,7 @@ export const init = Effect.gen(function*() {
     spent_at integer
   ) strict`
   yield* sql`create index refresh_tokens_grant on refresh_tokens (grant_id)`
+  yield* sql`create index refresh_tokens_nonce on refresh_tokens (spent_at) where nonce is not null`
 
   yield* sql`create table upstream_tokens (
     user_id text primary key,

@@ -1,0 +1,14 @@
+import type { SqlClient } from "@effect/sql"
+import type { Effect } from "effect"
+import { init } from "./0001Init.ts"
+
+/**
+ * Every migration, in order. The migrator drops keys that do not begin with digits and an underscore, and skips ids
+ * below the latest applied one, both silently: the test of this file asserts the manifest.
+ */
+export const migrations: Record<string, Effect.Effect<void, unknown, SqlClient.SqlClient>> = {
+  "0001_init": init
+}
+
+/** The version of the store that this program writes. */
+export const latestMigration: number = Math.max(...Object.keys(migrations).map((key) => Number.parseInt(key, 10)))
