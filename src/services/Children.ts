@@ -13,12 +13,15 @@ export class ChildGone extends Schema.TaggedError<ChildGone>()("ChildGone", {
   signal: Schema.NullOr(Schema.String)
 }) {}
 
+/** The child has not read for so long that no more is kept for it. */
+export class ChildStalled extends Schema.TaggedError<ChildStalled>()("ChildStalled", {}) {}
+
 /** A running subprocess that speaks newline-delimited JSON-RPC. */
 export interface Child {
   /** For the log only. */
   readonly pid: number
-  /** Writes one line (without its newline); returns once the pipe has taken it. */
-  readonly send: (line: string) => Effect.Effect<void, ChildGone>
+  /** Hands one line (without its newline) to the pipe, in the order of the calls, and does not wait for the child to read it. */
+  readonly send: (line: string) => Effect.Effect<void, ChildGone | ChildStalled>
   /** Waits for output, then takes all whole lines that have come. Secrets are already replaced. Fails at the end of output. */
   readonly takeLines: Effect.Effect<Chunk.Chunk<string>, ChildGone>
   /** Completes when the process has ended; never fails. */

@@ -10,3 +10,18 @@ export const untilNothingRemains = Schedule.identity<Duration.Duration>().pipe(
 
 /** How often expired logins, codes and tokens are swept out. Nothing depends on it: expiry is checked on use. */
 export const sweep = Schedule.jittered(Schedule.spaced("1 minute"))
+
+/** How often the last-use times of grants are written: what a crash may lose of them. */
+export const flushUse = Schedule.spaced("1 second")
+
+/** A few more tries while a person waits. */
+export const brief = Schedule.intersect(Schedule.spaced("300 millis"), Schedule.recurs(2))
+
+/**
+ * Between attempts to reach Forgejo while somebody waits: a quarter of a second, doubling, with jitter. None begins after
+ * eight seconds, so that a Forgejo that hangs is not asked a second time.
+ */
+export const upstreamRetry = Schedule.exponential("250 millis").pipe(Schedule.jittered, Schedule.upTo("8 seconds"))
+
+/** While draining: how often connections that have fallen idle are closed. */
+export const idleSocketSweep = Schedule.spaced("50 millis")

@@ -1,0 +1,25 @@
+import type { JsonObject } from "./JsonRpc.ts"
+
+/** The revisions that begin with `initialize`, oldest first. Revisions are dates: they compare as text. */
+export const legacyVersions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] as const
+
+/** The first stateless revision; what carries it is answered as modern. */
+export const modernVersion = "2026-07-28"
+
+/** What a request without `MCP-Protocol-Version` is taken to speak (2025-11-25, transports). */
+export const assumedVersion = "2025-03-26"
+
+const claimKey = "io.modelcontextprotocol/protocolVersion"
+
+export const isKnownVersion = (version: string): boolean =>
+  version === modernVersion || legacyVersions.some((known) => known === version)
+
+/**
+ * Whether a message is of the stateless era: it says so itself in `_meta`, whatever its header, method or session id; or
+ * its header names such a revision. An `initialize` without the claim is always legacy.
+ */
+export const isModern = (method: string | undefined, params: JsonObject | undefined, versionHeader: string | undefined): boolean => {
+  const meta = params?._meta
+  if (typeof meta === "object" && meta !== null && claimKey in meta) return true
+  return method !== "initialize" && versionHeader !== undefined && versionHeader >= modernVersion
+}

@@ -1,0 +1,145 @@
+import type { Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Mailbox, Option } from "effect"
+import type { ChildProcessByStdio } from "node:child_process"
+import { spawn } from "node:child_process"
+import type { Readable, Writable } from "node:stream"
+import { LineSplitter } from "../domain/LineSplitter.ts"
+import type { Child } from "../services/Children.ts"
+import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
+
+type Process = ChildProcessByStdio<Writable, Readable, Readable>
+
+export interface ProcessRequest {
+  readonly command: readonly [string, ReadonlyArray<string>]
+  readonly env: Record<string, string>
+  readonly maxLine: number
+  /** Replaces the secrets in whatever comes out. */
+  readonly scrub: (text: string) => string
+  /** One line of stderr, scrubbed, without colours, at most `maxStderrLine` characters. */
+  readonly onStderr: (line: string) => Effect.Effect<void>
+}
+
+/** Bytes that may wait for a child that does not read; a write beyond fails. */
+const maxUnread = 8 * 1024 * 1024
+/** Characters of output that may wait for the broker before the pipe is left to fill. */
+const maxUntaken = 4 * 1024 * 1024
+const maxStderrLine = 4096
+/** How long output may still come after the exit: a grandchild can hold the pipe open for ever. */
+const outputAfterExit = "500 millis"
+/** The stop ladder (product.md section 7). */
+const afterStdinClosed = "2 seconds"
+const afterTerm = "3 seconds"
+
+const start = (request: ProcessRequest): Effect.Effect<Process, SpawnFailed> =>
+  Effect.async((resume) => {
+    const [program, args] = request.command
+    const failed = (error: NodeJS.ErrnoException) =>
+      resume(Effect.fail(
+        new SpawnFailed({
+          category: error.code === "ENOENT" ? "binary missing" : error.code === "EACCES" ? "not executable" : "system limit",
+          detail: `the system refused to start it (${error.code ?? "unknown error"})`
+        })
+      ))
+    try {
+      const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], detached: true, env: request.env })
+      child.once("error", failed)
+      child.once("spawn", () => {
+        child.off("error", failed)
+        // For the life of the process: without a listener a broken pipe or a failed kill would end the daemon.
+        for (const emitter of [child, child.stdin, child.stdout, child.stderr]) emitter.on("error", () => {})
+        resume(Effect.succeed(child))
+      })
+    } catch (error) {
+      failed(error as NodeJS.ErrnoException)
+    }
+  })
+
+/** Signals the whole group; that it has gone already is no error. */
+const killGroup = (child: Process, signal: NodeJS.Signals) =>
+  Effect.sync(() => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, signal)
+    } catch {
+      // ESRCH: nobody is left in it.
+    }
+  })
+
+/**
+ * Starts a process in a group of its own. When the scope closes it is stopped: stdin closed, TERM, KILL, each after its
+ * time, and KILL to the group whatever happened before, for a child that exits may leave others behind.
+ */
+export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    const exited = yield* Deferred.make<ChildGone>()
+    const lines = yield* Mailbox.make<string, ChildGone>()
+    const process = yield* Effect.acquireRelease(
+      Effect.tap(start(request), (child) =>
+        Effect.sync(() => {
+          child.once("exit", (code, signal) => Deferred.unsafeDone(exited, Exit.succeed(new ChildGone({ code, signal }))))
+        })),
+      (child) =>
+        Effect.gen(function*() {
+          const within = (time: "2 seconds" | "3 seconds") =>
+            Deferred.await(exited).pipe(Effect.interruptible, Effect.timeoutOption(time), Effect.map(Option.isSome))
+          child.stdin.end()
+          if (!(yield* within(afterStdinClosed))) {
+            yield* killGroup(child, "SIGTERM")
+            yield* within(afterTerm)
+          }
+          yield* killGroup(child, "SIGKILL")
+          yield* Deferred.await(exited)
+          child.stdout.destroy()
+          child.stderr.destroy()
+        })
+    )
+
+    let untaken = 0
+    const out = new LineSplitter(request.maxLine)
+    process.stdout.on("data", (chunk: Buffer) => {
+      for (const line of out.push(chunk)) {
+        untaken += line.length
+        lines.unsafeOffer(request.scrub(line))
+      }
+      if (untaken > maxUntaken) process.stdout.pause()
+    })
+    process.once("close", (code, signal) => lines.unsafeDone(Exit.fail(new ChildGone({ code, signal }))))
+    yield* Deferred.await(exited).pipe(
+      Effect.tap(Effect.sleep(outputAfterExit)),
+      Effect.flatMap((gone) => lines.fail(gone)),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+
+    const log = yield* Mailbox.make<string>({ capacity: 256, strategy: "sliding" })
+    const err = new LineSplitter(64 * 1024)
+    process.stderr.on("data", (chunk: Buffer) => {
+      for (const line of err.push(chunk)) log.unsafeOffer(request.scrub(withoutColours(line)).slice(0, maxStderrLine))
+    })
+    // The owner is the child's scope.
+    yield* log.take.pipe(
+      Effect.flatMap(request.onStderr),
+      Effect.forever,
+      Effect.catchAllCause((cause) => Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.void),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+
+    return {
+      pid: process.pid ?? 0,
+      exited: Deferred.await(exited),
+      send: (line) =>
+        Effect.suspend((): Effect.Effect<void, ChildGone | ChildStalled> => {
+          if (!process.stdin.writable) return new ChildGone({ code: process.exitCode, signal: process.signalCode })
+          if (process.stdin.writableLength > maxUnread) return new ChildStalled()
+          process.stdin.write(`${line}\n`)
+          return Effect.void
+        }),
+      takeLines: Effect.map(lines.takeAll, ([taken]) => {
+        for (const line of taken) untaken -= line.length
+        if (untaken <= maxUntaken && process.stdout.isPaused()) process.stdout.resume()
+        return taken
+      })
+    }
+  })
+
+const withoutColours = (line: string): string => line.replace(/\x1b\[[0-9;]*[A-Za-z]/g, "")

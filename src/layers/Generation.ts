@@ -1,0 +1,181 @@
+import type { Scope } from "effect"
+import { Cause, Deferred, Duration, Effect, Either, Option, Queue } from "effect"
+import type { Message, Notification, Request, Response } from "../domain/JsonRpc.ts"
+import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
+import { replaceId } from "../domain/ResponseId.ts"
+import { visibleTools } from "../domain/ToolPolicy.ts"
+import type { Child, ChildStalled } from "../services/Children.ts"
+import { ChildGone } from "../services/Children.ts"
+import type { Deadlines } from "../services/Deadlines.ts"
+import type { Call } from "../services/Sessions.ts"
+import type { InFlightCall } from "./InFlightCalls.ts"
+import { InFlightCalls } from "./InFlightCalls.ts"
+
+/** One child of a session, with its pump and its calls. Rotation will replace it; the session stays. */
+export interface Generation {
+  /** Hands a request to the child. It is answered exactly once: by the child, by its deadline, or because the child is gone. */
+  readonly call: (request: Request, settled: Effect.Effect<void>) => Effect.Effect<Call>
+  readonly notify: (notification: Notification) => Effect.Effect<void>
+  /** Completes when the child is gone, all its output has been routed and every call is answered. */
+  readonly gone: Effect.Effect<ChildGone>
+  /** Nothing while the child lives. Known before its calls are told. */
+  readonly ended: Effect.Effect<Option.Option<ChildGone>>
+}
+
+export interface GenerationOptions {
+  readonly child: Child
+  readonly deadlines: Deadlines["Type"]
+  readonly callTimeout: Duration.Duration
+}
+
+/** Answers to requests of the child that may wait for it to read. */
+const maxReplies = 64
+
+/** Its fibers, the pump and the writer of replies, belong to the scope that it is made in. */
+export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const calls = new InFlightCalls()
+    const gone = yield* Deferred.make<ChildGone>()
+    // The pump must not wait for a child that does not read: dropped replies cost only the child that floods.
+    const replies = yield* Queue.dropping<string>(maxReplies)
+
+    const settle = (call: InFlightCall, line: string): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (!calls.remove(call)) return Effect.void
+        call.channel.complete(line)
+        return Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled)
+      })
+    const fail = (call: InFlightCall, message: string) => settle(call, encodeError(call.clientId, ErrorCode.internal, message))
+
+    const onResponse = (line: string, response: Response): Effect.Effect<void> => {
+      const call = calls.get(response.id)
+      if (call === undefined) return Effect.logDebug("child.unknown_response")
+      return settle(call, answerLine(call, line, response))
+    }
+    const onRequest = (request: Request): Effect.Effect<unknown> =>
+      Queue.offer(
+        replies,
+        request.method === "ping"
+          ? encodeResponse(request.id, { result: {} })
+          : encodeError(request.id, ErrorCode.methodNotFound, `The client cannot be asked for "${request.method}" through this broker.`)
+      )
+    const onNotification = (line: string, notification: Notification): Effect.Effect<void> => {
+      if (notification.method === "notifications/progress") {
+        const call = calls.get(notification.params?.progressToken)
+        if (call?.clientProgressToken === undefined) return Effect.void
+        call.channel.interim(encodeNotification(notification.method, { ...notification.params, progressToken: call.clientProgressToken }))
+        return call.deadline?.extend ?? Effect.void
+      }
+      if (notification.method === "notifications/message") calls.likeliest()?.channel.interim(line)
+      return Effect.void
+    }
+    const onMessage = (line: string, message: Message): Effect.Effect<unknown> => {
+      switch (message._tag) {
+        case "Response":
+          return onResponse(line, message)
+        case "Request":
+          return onRequest(message)
+        case "Notification":
+          return onNotification(line, message)
+      }
+    }
+    const onLine = (line: string): Effect.Effect<unknown> =>
+      Either.match(classifyLine(line), {
+        onLeft: () => Effect.logDebug("child.garbage"),
+        onRight: (message) => onMessage(line, message)
+      })
+
+    const lost = "The Forgejo tool process ended before it answered. The call may have run; look before you repeat it."
+    let ended = Option.none<ChildGone>()
+    const end = (cause: Cause.Cause<ChildGone>) =>
+      Effect.suspend(() => {
+        const how = Option.getOrElse(Cause.failureOption(cause), () => new ChildGone({ code: null, signal: null }))
+        ended = Option.some(how)
+        return Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true }), Deferred.succeed(gone, how))
+      })
+    yield* child.takeLines.pipe(
+      Effect.flatMap((lines) => Effect.forEach(lines, onLine, { discard: true })),
+      Effect.forever,
+      Effect.tapErrorCause((cause) => Cause.isDie(cause) ? Effect.logError("child.pump_died", cause) : Effect.void),
+      Effect.onError((cause) => Cause.isInterruptedOnly(cause) ? Effect.void : end(cause)),
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+    yield* Queue.take(replies).pipe(
+      Effect.flatMap(child.send),
+      Effect.ignore,
+      Effect.forever,
+      Effect.interruptible,
+      Effect.forkScoped
+    )
+    // When the generation closes, whoever still waits gets an answer.
+    yield* Effect.addFinalizer(() => Effect.forEach(calls.all(), (call) => fail(call, "The session ended before the call was answered."), { discard: true }))
+
+    const minutes = Duration.format(callTimeout)
+    const expire = (call: InFlightCall) =>
+      Effect.zipRight(
+        fail(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`),
+        Effect.ignore(child.send(encodeNotification("notifications/cancelled", { requestId: call.id, reason: "timeout" })))
+      )
+    const sendFailed = (call: InFlightCall) => (error: ChildGone | ChildStalled) =>
+      fail(
+        call,
+        error._tag === "ChildGone"
+          ? "The Forgejo tool process has ended; the call did not reach it. Try again."
+          : "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
+      )
+
+    return {
+      gone: Deferred.await(gone),
+      ended: Effect.sync(() => ended),
+      // One step as far as interruption goes: a call that is registered has been sent, and has a deadline.
+      call: (request, settled) =>
+        Effect.uninterruptible(Effect.suspend(() => {
+          const { call, params } = calls.begin(request, settled)
+          return deadlines.start(expire(call)).pipe(
+            Effect.tap((deadline) => {
+              call.deadline = deadline
+            }),
+            Effect.zipRight(child.send(encodeRequest(call.id, request.method, params))),
+            Effect.catchAll(sendFailed(call)),
+            // A pipe may take a line although its reader has just gone.
+            Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
+            Effect.as(call.channel)
+          )
+        })),
+      notify: (notification) =>
+        Effect.suspend(() => {
+          if (notification.method !== "notifications/cancelled") {
+            return child.send(encodeNotification(notification.method, notification.params))
+          }
+          const call = calls.byClientId(notification.params?.requestId)
+          // The specification forbids to cancel initialize.
+          if (call === undefined || call.method === "initialize") return Effect.void
+          return Effect.zipRight(
+            child.send(encodeNotification(notification.method, { ...notification.params, requestId: call.id })),
+            fail(call, "Cancelled by the client.")
+          )
+        }).pipe(Effect.ignore)
+    }
+  })
+
+const classifyLine = (line: string): Either.Either<Message, unknown> =>
+  Either.flatMap(Either.try(() => JSON.parse(line) as unknown), classify)
+
+/** The child's line under the client's id; serialised anew only where something in it must change. */
+const answerLine = (call: InFlightCall, line: string, { body }: Response): string => {
+  if ("result" in body) {
+    const result = call.method === "tools/list" ? visibleTools(body.result) : call.method === "initialize" ? withoutTasks(body.result) : body.result
+    if (result !== body.result) return encodeResponse(call.clientId, { result })
+  }
+  return replaceId(line, call.clientId) ?? encodeResponse(call.clientId, body)
+}
+
+/** Tasks of 2025-11-25 outlive their session, which a child cannot. */
+const withoutTasks = (result: unknown): unknown => {
+  if (typeof result !== "object" || result === null || !("capabilities" in result)) return result
+  const { capabilities } = result
+  if (typeof capabilities !== "object" || capabilities === null || !("tasks" in capabilities)) return result
+  const { tasks: _, ...rest } = capabilities
+  return { ...result, capabilities: rest }
+}

@@ -1,0 +1,85 @@
+import type { Effect } from "effect"
+import type { JsonObject, Request, RequestId } from "../domain/JsonRpc.ts"
+import type { Deadline } from "../services/Deadlines.ts"
+import { CallChannel } from "./CallChannel.ts"
+
+/** A request that the child has and has not answered. */
+export interface InFlightCall {
+  /** Its id towards the child. */
+  readonly id: number
+  /** Its id towards the client. Two clients of one session may use the same one. */
+  readonly clientId: RequestId
+  readonly method: string
+  readonly clientProgressToken: RequestId | undefined
+  readonly channel: CallChannel
+  /** Runs once, when the call has been answered or given up. */
+  readonly settled: Effect.Effect<void>
+  deadline: Deadline | undefined
+}
+
+/**
+ * The calls of one child. Ids and progress tokens are numbered anew, so that equal ones of two clients cannot collide
+ * and nobody can guess another's.
+ */
+export class InFlightCalls {
+  private readonly calls = new Map<number, InFlightCall>()
+  private lastId = 0
+
+  get size(): number {
+    return this.calls.size
+  }
+
+  /** Registers a request, and gives it with the parameters that the child gets. */
+  begin(request: Request, settled: Effect.Effect<void>): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
+    const id = ++this.lastId
+    const token = progressToken(request.params)
+    const call: InFlightCall = {
+      id,
+      clientId: request.id,
+      method: request.method,
+      clientProgressToken: token,
+      channel: new CallChannel(),
+      settled,
+      deadline: undefined
+    }
+    this.calls.set(id, call)
+    return { call, params: token === undefined ? request.params : withProgressToken(request.params, id) }
+  }
+
+  get(id: unknown): InFlightCall | undefined {
+    return typeof id === "number" ? this.calls.get(id) : undefined
+  }
+
+  remove(call: InFlightCall): boolean {
+    return this.calls.delete(call.id)
+  }
+
+  all(): ReadonlyArray<InFlightCall> {
+    return [...this.calls.values()]
+  }
+
+  /** The one call with this client id; nothing where two have it, for the wrong one must not be cancelled. */
+  byClientId(clientId: unknown): InFlightCall | undefined {
+    const found = this.all().filter((call) => call.clientId === clientId)
+    return found.length === 1 ? found[0] : undefined
+  }
+
+  /** Where a message goes that names no request: stdio does not say which one it belongs to. */
+  likeliest(): InFlightCall | undefined {
+    const calls = this.all()
+    return calls.length === 1 ? calls[0] : calls.findLast((call) => call.method === "tools/call")
+  }
+}
+
+const metaOf = (params: JsonObject | undefined): JsonObject | undefined =>
+  typeof params?._meta === "object" && params._meta !== null ? params._meta as JsonObject : undefined
+
+const progressToken = (params: JsonObject | undefined): RequestId | undefined => {
+  const token = metaOf(params)?.progressToken
+  return typeof token === "string" || typeof token === "number" ? token : undefined
+}
+
+const withProgressToken = (params: JsonObject | undefined, token: RequestId): JsonObject => ({
+  ...params,
+  _meta: { ...metaOf(params), progressToken: token }
+})

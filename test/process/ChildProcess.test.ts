@@ -1,0 +1,142 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Deferred, Duration, Effect, Exit, Scope } from "effect"
+import { readFileSync } from "node:fs"
+import { scrubber } from "../../src/domain/Scrub.ts"
+import { runProcess } from "../../src/layers/ChildProcess.ts"
+import type { Child } from "../../src/services/Children.ts"
+
+/** Whether a process runs. PID 1 may reap late: a zombie is dead. */
+const runs = (pid: number): boolean => {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+const node = (script: string) => [process.execPath, ["-e", script]] as const
+
+const start = (script: string, options: { readonly onStderr?: (line: string) => Effect.Effect<void>; readonly maxLine?: number; readonly secrets?: ReadonlyArray<string> } = {}) =>
+  runProcess({
+    command: node(script),
+    env: { PATH: process.env.PATH ?? "" },
+    maxLine: options.maxLine ?? 1024 * 1024,
+    scrub: scrubber(options.secrets ?? []),
+    onStderr: options.onStderr ?? (() => Effect.void)
+  })
+
+/** Waits for the child's first line: the receipt that it runs. */
+const firstLine = (child: Child) => Effect.map(child.takeLines, (lines) => Chunk.unsafeHead(lines))
+
+/** The child in a scope of its own, and how to close it. */
+const inScope = (effect: ReturnType<typeof start>) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const child = yield* Scope.extend(effect, scope)
+    return { child, close: Effect.timed(Scope.close(scope, Exit.void)) }
+  })
+
+describe("a child process", () => {
+  it.live("speaks lines both ways, in order, and ends when its input is closed", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("process.stdin.on('data', (d) => process.stdout.write(d))"))
+      yield* child.send("{\"n\":1}")
+      assert.strictEqual(yield* firstLine(child), "{\"n\":1}")
+      const [took] = yield* close
+      assert.isBelow(Duration.toMillis(took), 1900, "it did not need TERM")
+      assert.isFalse(runs(child.pid))
+      assert.strictEqual((yield* Effect.flip(child.takeLines))._tag, "ChildGone")
+      assert.strictEqual((yield* Effect.flip(child.send("x")))._tag, "ChildGone")
+    }))
+
+  it.live("one that ignores the end of its input gets TERM; one that ignores TERM too is killed", () =>
+    Effect.gen(function*() {
+      const polite = yield* inScope(start("setInterval(() => {}, 1000); console.log('up')"))
+      const stubborn = yield* inScope(start("process.on('SIGTERM', () => console.log('no')); setInterval(() => {}, 1000); console.log('up')"))
+      yield* firstLine(polite.child)
+      yield* firstLine(stubborn.child)
+      const [[politeTook], [stubbornTook]] = yield* Effect.all([polite.close, stubborn.close], { concurrency: 2 })
+      assert.isFalse(runs(polite.child.pid))
+      assert.isFalse(runs(stubborn.child.pid))
+      assert.strictEqual((yield* polite.child.exited).signal, "SIGTERM")
+      assert.strictEqual((yield* stubborn.child.exited).signal, "SIGKILL")
+      assert.isAtLeast(Duration.toMillis(politeTook), 1990)
+      assert.isAtLeast(Duration.toMillis(stubbornTook), 4990)
+    }))
+
+  it.live("its grandchildren go with the scope, also after it exited 0 by itself", () =>
+    Effect.gen(function*() {
+      const script = `
+        const { spawn } = require("node:child_process")
+        const grandchild = spawn("sleep", ["1000"], { stdio: "inherit" })
+        grandchild.once("spawn", () => { console.log(grandchild.pid); setTimeout(() => process.exit(0), 50) })`
+      const { child, close } = yield* inScope(start(script))
+      const grandchild = Number(yield* firstLine(child))
+      assert.deepInclude(yield* child.exited, { code: 0 })
+      assert.isTrue(runs(grandchild))
+      // Although the grandchild holds the pipe open, the end of the child's output is seen.
+      assert.strictEqual((yield* Effect.flip(child.takeLines))._tag, "ChildGone")
+      yield* close
+      assert.isFalse(runs(grandchild))
+    }))
+
+  it.live("one that dies with bytes queued for it does not take the broker along (EPIPE)", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("console.log('up'); process.stdin.pause(); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100)"))
+      yield* firstLine(child)
+      for (let n = 0; n < 60; n++) yield* Effect.ignore(child.send("x".repeat(10_000)))
+      assert.strictEqual((yield* child.exited).signal, "SIGKILL")
+      yield* close
+    }))
+
+  it.live("one that never reads costs bounded memory: at some point writes are refused", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("console.log('up'); setInterval(() => {}, 1000)"))
+      yield* firstLine(child)
+      const megabyte = "x".repeat(1024 * 1024)
+      const error = yield* Effect.flip(Effect.forever(child.send(megabyte)))
+      assert.strictEqual(error._tag, "ChildStalled")
+      yield* close
+    }))
+
+  it.live("stderr is drained, without colours and secrets, and never blocks the child", () =>
+    Effect.gen(function*() {
+      const seen = yield* Deferred.make<string>()
+      const script = `
+        const line = "\\u001b[31mERROR\\u001b[0m token is s3cret-token " + "y".repeat(200) + "\\n"
+        for (let n = 0; n < 20000; n++) require("node:fs").writeSync(2, line)
+        console.log(JSON.stringify({ leak: "s3cret-token" }))`
+      const { child, close } = yield* inScope(start(script, { secrets: ["s3cret-token"], onStderr: (line) => Effect.asVoid(Deferred.succeed(seen, line)) }))
+      assert.strictEqual(yield* firstLine(child), "{\"leak\":\"[secret removed]\"}")
+      assert.match(yield* Deferred.await(seen), /^ERROR token is \[secret removed\] y+$/)
+      yield* close
+    }))
+
+  it.live("a line longer than the limit is dropped, the next one comes", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("console.log('x'.repeat(200_000)); console.log('next')", { maxLine: 100_000 }))
+      assert.strictEqual(yield* firstLine(child), "next")
+      yield* close
+    }))
+
+  it.live("a line of many megabytes arrives whole, and a child that floods is slowed down, not stored", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("for (let n = 0; n < 20; n++) console.log(n + 'z'.repeat(3_000_000))", { maxLine: 16 * 1024 * 1024 }))
+      const lines: Array<string> = []
+      while (lines.length < 20) lines.push(...(yield* child.takeLines))
+      assert.deepStrictEqual(lines.map((line) => [Number.parseInt(line), line.length > 3_000_000]), Array.from({ length: 20 }, (_, n) => [n, true]))
+      yield* close
+    }))
+
+  it.live("a program that is not there is a typed failure with its category", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(runProcess({
+        command: ["/nonexistent/program", []],
+        env: {},
+        maxLine: 1000,
+        scrub: (text) => text,
+        onStderr: () => Effect.void
+      })))
+      assert.deepInclude(error, { _tag: "SpawnFailed", category: "binary missing" })
+    }))
+})
