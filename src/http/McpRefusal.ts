@@ -1,0 +1,24 @@
+import { HttpServerResponse } from "@effect/platform"
+import { Data } from "effect"
+import type { RequestId } from "../domain/JsonRpc.ts"
+import { encodeError } from "../domain/JsonRpc.ts"
+
+/**
+ * An answer of the MCP endpoint other than the child's: a status, and a JSON-RPC error whose sentence tells a person
+ * what to do. The request's id is echoed where it could be read.
+ */
+export class McpRefusal extends Data.TaggedError("McpRefusal")<{
+  readonly status: number
+  readonly code: number
+  readonly message: string
+  readonly id?: RequestId | undefined
+  readonly headers?: Readonly<Record<string, string>>
+}> {
+  get response(): HttpServerResponse.HttpServerResponse {
+    return HttpServerResponse.text(encodeError(this.id, this.code, this.message), {
+      status: this.status,
+      contentType: "application/json",
+      headers: { "cache-control": "no-store", ...this.headers }
+    })
+  }
+}

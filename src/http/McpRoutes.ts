@@ -1,0 +1,161 @@
+import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect, Option, Redacted } from "effect"
+import { assumedVersion, isModern, modernVersion } from "../domain/Era.ts"
+import type { Notification, Request } from "../domain/JsonRpc.ts"
+import { ErrorCode } from "../domain/JsonRpc.ts"
+import { AppConfig } from "../services/AppConfig.ts"
+import { Draining } from "../services/Draining.ts"
+import type { Grant } from "../services/Grants.ts"
+import { Grants } from "../services/Grants.ts"
+import type { Call, Session } from "../services/Sessions.ts"
+import { Sessions } from "../services/Sessions.ts"
+import { authenticate, challenge } from "./BearerAuth.ts"
+import type { Failure } from "./McpFailures.ts"
+import { refuse } from "./McpFailures.ts"
+import { McpRefusal } from "./McpRefusal.ts"
+import type { Accepted } from "./McpRequest.ts"
+import { readMessage, versionOf } from "./McpRequest.ts"
+import { allowedOrigins } from "./Origins.ts"
+import { eventStream } from "./Sse.ts"
+
+const methods = "POST, DELETE, OPTIONS"
+const noStore = { "cache-control": "no-store" }
+const acceptedEmpty = HttpServerResponse.empty({ status: 202, headers: noStore })
+
+const corsHeaders = (origin: string) => ({ "access-control-allow-origin": origin, vary: "Origin", "access-control-expose-headers": "Mcp-Session-Id, WWW-Authenticate" })
+const preflightHeaders = {
+  allow: methods,
+  "access-control-allow-methods": methods,
+  "access-control-allow-headers": "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID",
+  "access-control-max-age": "600"
+}
+
+/** `/mcp`. The order of the checks is that of product.md section 4. */
+export const McpRoutes = HttpLayerRouter.use((router) =>
+  Effect.gen(function*() {
+    const config = yield* AppConfig
+    const draining = yield* Draining
+    const grants = yield* Grants
+    const sessions = yield* Sessions
+    const origins = allowedOrigins(config.publicUrl, config.allowedOrigins)
+
+    /** A call's answer: JSON where nothing precedes the result, a stream otherwise, as far as the client can read it. */
+    const respond = Effect.fnUntraced(function*(call: Call, accept: Accepted, headers: Readonly<Record<string, string>>) {
+      let events = yield* call.take
+      while (!accept.sse && !events.some((event) => event.final)) events = yield* call.take
+      const last = events.at(-1)
+      return accept.json && last?.final === true && (events.length === 1 || !accept.sse)
+        ? HttpServerResponse.text(last.line, { contentType: "application/json", headers: { ...noStore, ...headers } })
+        : eventStream(events, call, { ...noStore, ...headers })
+    })
+
+    const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request) {
+      const opened = yield* sessions.open(grant, request).pipe(
+        Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
+        Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
+      )
+      return HttpServerResponse.text(opened.line, { contentType: "application/json", headers: { ...noStore, ...opened.headers } })
+    })
+
+    /** A request without an id goes to the grant's default session. */
+    const callDefault = Effect.fnUntraced(function*(grant: Grant, version: string | undefined, request: Request) {
+      const { opened, session } = yield* sessions.defaultOf(grant, version ?? assumedVersion)
+      const call = yield* session.call(request)
+      return { call, headers: opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) } }
+    })
+
+    const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
+      if (request.method === "initialize") return yield* initialize(grant, request)
+      if (id !== undefined) {
+        const session = yield* sessions.find(grant, id)
+        return yield* respond(yield* session.call(request), accept, {})
+      }
+      // Between being found and being called a session may end; another one is as good.
+      const { call, headers } = yield* Effect.retry(callDefault(grant, version, request), { times: 1, while: (error) => error._tag === "SessionEnded" })
+      return yield* respond(call, accept, headers)
+    })
+
+    const onNotification = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, notification: Notification) {
+      const notify = (session: Session) => session.notify(notification)
+      if (id !== undefined) yield* Effect.flatMap(sessions.find(grant, id), notify)
+      else {
+        // Nobody waits for an answer: a child is not started for it, and one that has just ended does not need it.
+        const session = yield* sessions.findDefault(grant)
+        if (Option.isSome(session)) yield* Effect.ignore(notify(session.value))
+      }
+      return acceptedEmpty
+    })
+
+    const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
+      const { accept, message } = yield* readMessage(request, config)
+      const version = yield* versionOf(request)
+      const id = message._tag === "Notification" ? undefined : message.id
+      const refuseMessage = (message: string) => new McpRefusal({ status: 400, code: ErrorCode.invalidRequest, message, id })
+      if (message._tag === "Response") return yield* refuseMessage("No request of this session is waiting for a response.")
+      if (isModern(message.method, message.params, version)) {
+        // Not one of the codes by which a dual-era client would stay with this revision: it falls back to initialize.
+        return yield* refuseMessage(`Revision ${modernVersion} is not served here yet; begin with initialize and protocolVersion 2025-11-25.`)
+      }
+      const sessionId = message.method === "initialize" ? undefined : request.headers["mcp-session-id"]
+      if (sessionId === undefined && message.method !== "initialize" && config.sessionless === "reject") {
+        return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.")
+      }
+      const answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> = message._tag === "Request"
+        ? onRequest(grant, sessionId, version, message, accept)
+        : onNotification(grant, sessionId, message)
+      return yield* Effect.mapError(answer, (failure) => refuse(config, failure, id))
+    })
+
+    const end = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
+      yield* versionOf(request)
+      const id = request.headers["mcp-session-id"]
+      if (id === undefined) return yield* methodNotAllowed("DELETE ends the session that Mcp-Session-Id names; there is none in this request.")
+      yield* Effect.mapError(sessions.end(grant, id), (failure) => refuse(config, failure, undefined))
+      return HttpServerResponse.empty({ status: 204, headers: noStore })
+    })
+
+    const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+      if (request.method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: preflightHeaders })
+      if (request.method !== "POST" && request.method !== "DELETE" && request.method !== "GET") {
+        return yield* methodNotAllowed("The MCP endpoint takes POST and DELETE.")
+      }
+      if (yield* draining.isDraining) {
+        return yield* new McpRefusal({
+          status: 503,
+          code: ErrorCode.internal,
+          message: "The broker is restarting. Try again in a few seconds.",
+          headers: { "retry-after": "5" }
+        })
+      }
+      const grant = yield* Effect.mapError(authenticate(grants, request), ({ why }) =>
+        new McpRefusal({
+          status: 401,
+          code: ErrorCode.invalidRequest,
+          message: why === "missing" ? "Sign in first: this endpoint needs an OAuth access token." : "The access token is unknown, expired or revoked. Sign in again.",
+          headers: { "www-authenticate": challenge(config.publicUrl, why) }
+        }))
+      if (request.method === "GET") return yield* methodNotAllowed("This endpoint offers no stream for GET yet; answers come on the POST.")
+      return yield* (request.method === "DELETE" ? end(grant, request) : post(grant, request))
+    })
+
+    yield* router.add(
+      "*",
+      "/mcp",
+      Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const { origin } = request.headers
+        if (origin !== undefined && !origins.has(origin)) return foreignOrigin.response
+        const response = yield* Effect.catchTag(handle(request), "McpRefusal", (refusal) => Effect.succeed(refusal.response))
+        return origin === undefined ? response : HttpServerResponse.setHeaders(response, corsHeaders(origin))
+      })
+    )
+  })
+)
+
+const foreignOrigin = new McpRefusal({
+  status: 403,
+  code: ErrorCode.invalidRequest,
+  message: "Pages of this origin may not use the broker. The operator can allow it with ALLOWED_ORIGINS."
+})
+
+const methodNotAllowed = (message: string) => new McpRefusal({ status: 405, code: ErrorCode.invalidRequest, message, headers: { allow: methods } })
