@@ -1,0 +1,126 @@
+import { Command, Options } from "@effect/cli"
+import type { Scope } from "effect"
+import { Effect, Either, Layer, Option } from "effect"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import type { DemoForgejo } from "../../demo/DemoForgejo.ts"
+import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
+import { journey } from "../../demo/Journey.ts"
+import { OAuthClient } from "../../demo/OAuthClient.ts"
+import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
+import { BrokerLive } from "../layers/Broker.ts"
+import { LoggingLive } from "../layers/LoggingLive.ts"
+import { readFileText } from "../layers/SettingsSources.ts"
+import { CommandFailed, complain, print } from "./CommandFailed.ts"
+import { demoBanner } from "./DemoBanner.ts"
+import { programName } from "./Help.ts"
+
+interface DemoOptions {
+  readonly once: boolean
+  readonly port: Option.Option<number>
+  readonly child: Option.Option<string>
+  readonly tokens: Option.Option<number>
+}
+
+const madeByTheDemo = ["FJMCP_PUBLIC_URL", "FJMCP_FORGEJO_URL", "FJMCP_FORGEJO_CLIENT_ID", "FJMCP_FORGEJO_CLIENT_SECRET"]
+/** What it makes itself also has other spellings, which must not meet the demo's own as a second source. */
+const overridden = [...madeByTheDemo, "FJMCP_FORGEJO_INTERNAL_URL", "FJMCP_FORGEJO_CLIENT_SECRET_FILE"]
+const defaultPort = 8080
+
+const fail = (sentence: string) => Effect.zipRight(complain(`${programName}: ${sentence}\n`), new CommandFailed({ code: 1 }))
+
+/** A port that is free now: a journey must not meet a demo that is already running. */
+const freePort = Effect.async<number>((resume) => {
+  const server = createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
+  })
+})
+
+const temporaryFolder = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "fjmcp-demo-"))),
+  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+)
+
+const standInChild = `"${process.execPath}" "${join(dirname(fileURLToPath(import.meta.url)), "demo-child.js")}"`
+
+const standInForgejo = (publicUrl: string, users: number): Effect.Effect<DemoForgejo, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.promise(() => startDemoForgejo(publicUrl, users)), ({ forgejo }) => Effect.promise(() => forgejo.stop()))
+
+/** Signs a user in through the whole flow, as a client would. */
+const tokenOf = (mcpUrl: string, user: { readonly login: string; readonly password: string }) =>
+  Effect.tryPromise(async () => {
+    const oauth = new OAuthClient(mcpUrl)
+    const server = await oauth.discover()
+    return (await oauth.signIn(server, await oauth.register(server, `Demo of ${user.login}`), user)).access_token
+  })
+
+const run = (options: DemoOptions) =>
+  Effect.gen(function*() {
+    const env: Record<string, string | undefined> = { ...process.env }
+    for (const name of madeByTheDemo) {
+      if (env[name] !== undefined) yield* complain(`${programName}: ${name} is ignored, the demo makes it itself\n`)
+    }
+    for (const name of overridden) delete env[name]
+    const ownPort = options.once ? yield* freePort : defaultPort
+    const listen = Option.match(options.port, { onNone: () => env.FJMCP_LISTEN ?? `127.0.0.1:${ownPort}`, onSome: (port) => `127.0.0.1:${port}` })
+    const port = Number(/:(\d+)$/.exec(listen)?.[1] ?? defaultPort)
+    const publicUrl = `http://127.0.0.1:${port}`
+    const { clientId, clientSecret, extraUsers, forgejo } = yield* standInForgejo(publicUrl, Option.getOrElse(options.tokens, () => 0))
+
+    const read = readSettings({
+      flags: new Map(),
+      env: {
+        ...env,
+        FJMCP_PUBLIC_URL: publicUrl,
+        FJMCP_FORGEJO_URL: forgejo.url,
+        FJMCP_FORGEJO_CLIENT_ID: clientId,
+        FJMCP_FORGEJO_CLIENT_SECRET: clientSecret,
+        FJMCP_LISTEN: listen,
+        ...Option.match(options.child, { onNone: () => ({}), onSome: (command) => ({ FJMCP_CHILD_COMMAND: command }) })
+      },
+      readFile: readFileText,
+      defaults: new Map([
+        ["CHILD_COMMAND", standInChild],
+        ["DATA_DIR", yield* temporaryFolder],
+        ["DRAIN_GRACE", "2s"],
+        ["LOG_FORMAT", "pretty"],
+        ["MAX_SESSIONS", "4096"],
+        ["MAX_SESSIONS_PER_USER", "4096"],
+        ...(options.once ? [["LOG_LEVEL", "warning"] as const] : [])
+      ])
+    })
+    if (Either.isLeft(read)) {
+      yield* complain(`${programName}: the settings cannot be used\n${read.left.message}\n`)
+      return yield* new CommandFailed({ code: 2 })
+    }
+    const mcpUrl = `${publicUrl}/mcp`
+    return yield* Effect.gen(function*() {
+      yield* Layer.build(Layer.provide(BrokerLive, AppConfigLive(read.right))).pipe(Effect.catchAll((error) => fail(error.message)))
+      if (options.once) {
+        const say = (line: string) => void process.stdout.write(`${line}\n`)
+        yield* Effect.tryPromise({ try: () => journey({ mcpUrl, user: demoUser, repo: demoRepo, otherUser, say }), catch: (error) => error })
+          .pipe(Effect.catchAll((error) => fail(`the journey failed: ${error instanceof Error ? error.message : String(error)}`)))
+        return yield* print("The journey is complete.\n")
+      }
+      if (Option.isSome(options.tokens)) {
+        const tokens = yield* Effect.forEach(extraUsers, (user) => tokenOf(mcpUrl, user)).pipe(
+          Effect.catchAll((error) => fail(`signing in failed: ${String(error.error)}`))
+        )
+        yield* print(`${JSON.stringify({ mcp: mcpUrl, tokens })}\n`)
+      } else yield* print(demoBanner({ mcpUrl, forgejoUrl: forgejo.url, user: demoUser, repo: demoRepo }))
+      return yield* Effect.never
+    }).pipe(Effect.provide(LoggingLive(read.right.settings)))
+  }).pipe(Effect.scoped)
+
+/** `demo`: a stand-in Forgejo, a stand-in MCP server and the broker on loopback, with nothing to configure. */
+export const demoCommand = Command.make("demo", {
+  once: Options.boolean("once").pipe(Options.withDescription("Runs a whole client journey, prints its steps, and ends.")),
+  port: Options.integer("port").pipe(Options.optional, Options.withDescription(`The broker's port on 127.0.0.1; ${defaultPort} unless told.`)),
+  child: Options.text("child").pipe(Options.optional, Options.withDescription("Any stdio MCP server in place of the stand-in, with its arguments.")),
+  tokens: Options.integer("tokens").pipe(Options.optional, Options.withDescription("Signs in so many users, and prints their tokens as one line of JSON."))
+}, run).pipe(Command.withDescription("Everything on one machine, with nothing to configure. All FJMCP_ settings but the four required ones apply."))

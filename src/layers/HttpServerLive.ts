@@ -1,0 +1,65 @@
+import { HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
+import type { Server } from "node:http"
+import { createServer } from "node:http"
+import { AppConfig } from "../services/AppConfig.ts"
+import { Draining } from "../services/Draining.ts"
+import { idleSocketSweep } from "../services/Schedules.ts"
+import { ListenFailed } from "../services/StartupErrors.ts"
+
+/** Node's server: ours, because draining needs more of it than the platform offers. */
+export class NodeServer extends Context.Tag("fjmcp/NodeServer")<NodeServer, Server>() {}
+
+export const NodeServerLive = Layer.effect(
+  NodeServer,
+  Effect.map(AppConfig, (config) =>
+    createServer({
+      headersTimeout: Duration.toMillis(config.headersTimeout),
+      // Node counts from the first byte of the request to the last of its body.
+      requestTimeout: Duration.toMillis(Duration.sum(config.headersTimeout, config.bodyTimeout)),
+      connectionsCheckingInterval: 1_000,
+      // Longer than what proxies keep a connection for, so that it is they who close it.
+      keepAliveTimeout: 75_000
+    }))
+)
+
+/** Listens. Everything slow has been built before: a request between listening and routing would never be answered. */
+export const HttpServerLive = Layer.unwrapEffect(Effect.gen(function*() {
+  const config = yield* AppConfig
+  const server = yield* NodeServer
+  return NodeHttpServer.layer(() => server, config.listen).pipe(
+    Layer.catchAll(({ cause }) =>
+      Layer.fail(new ListenFailed({ address: `${config.listen.host}:${config.listen.port}`, problem: problemOf(cause) })))
+  )
+}))
+
+const problemOf = (cause: unknown): string => {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown error"
+  return code === "EADDRINUSE" ? "another program uses it" : code === "EACCES" ? "this user may not use that port" : code
+}
+
+/**
+ * Its finalizer is the drain: refuse new work, stop listening, let calls in flight finish within the grace, then close
+ * what is still open. To be put outermost, so that it runs before anything else is taken down.
+ */
+export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
+  const config = yield* AppConfig
+  const server = yield* NodeServer
+  const draining = yield* Draining
+  yield* HttpServer.HttpServer
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function*() {
+      const closed = yield* Deferred.make<void>()
+      yield* draining.begin
+      yield* Effect.logInfo("broker.draining")
+      server.close(() => Deferred.unsafeDone(closed, Exit.void))
+      yield* Deferred.await(closed).pipe(
+        Effect.raceFirst(Effect.repeat(Effect.sync(() => server.closeIdleConnections()), idleSocketSweep)),
+        Effect.interruptible,
+        Effect.timeoutOption(config.drainGrace)
+      )
+      server.closeAllConnections()
+    })
+  )
+}))
