@@ -21,7 +21,7 @@ const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: ["ig
 const checkNode = () => {
   const [major, minor] = process.versions.node.split(".").map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
-    give(`fjmcp-broker needs Node.js 20.19 or newer; this is ${process.versions.node}. Get one from https://nodejs.org or your package manager.`)
+    give(`fjmcp-broker needs Node.js 20.19 or newer; this is ${process.versions.node}. See https://nodejs.org or your package manager.`)
   }
 }
 

@@ -11,7 +11,8 @@ ensureDependencies()
 const count = { passed: 0, failed: 0, skipped: 0 }
 
 /** Runs a program of node_modules; whether it ended well. */
-const node = (script, ...args) => spawnSync(process.execPath, [join(root, "node_modules", script), ...args], { cwd: root, stdio: "inherit" }).status === 0
+const node = (script, ...args) =>
+  spawnSync(process.execPath, [join(root, "node_modules", script), ...args], { cwd: root, stdio: "inherit" }).status === 0
 
 const step = (name, run) => {
   const well = run()
@@ -26,10 +27,12 @@ step("build", build)
 const folder = mkdtempSync(join(tmpdir(), "fjmcp-test-"))
 const file = join(folder, "vitest.json")
 try {
-  const well = node("vitest/vitest.mjs", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`, ...process.argv.slice(2))
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`]
+  const well = node("vitest/vitest.mjs", "run", ...reporters, ...process.argv.slice(2))
   const report = JSON.parse(readFileSync(file, "utf8"))
   // A file that cannot be loaded has no tests that could fail.
-  const broken = report.testResults.filter((result) => result.status === "failed" && result.assertionResults.every((test) => test.status !== "failed"))
+  const broken = report.testResults.filter(({ assertionResults, status }) =>
+    status === "failed" && assertionResults.every((test) => test.status !== "failed"))
   const failed = report.numFailedTests + broken.length
   count.passed += report.numPassedTests
   // An error outside of any test fails the run and is in no number.
