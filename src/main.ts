@@ -23,9 +23,10 @@ const has = (...flags: ReadonlyArray<string>): boolean => process.argv.slice(2).
 const main = Effect.gen(function*() {
   if (has("--version")) return yield* print(versionText)
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return yield* print(rootHelp)
-  if (!(name in commands)) {
+  if (!Object.hasOwn(commands, name)) {
     const meant = nearest(name, Object.keys(commands))
-    yield* complain(`${programName}: there is no command "${name}"${meant === undefined ? "" : `; did you mean "${meant}"?`}\n\n${rootHelp}`)
+    const hint = meant === undefined ? "" : `; did you mean "${meant}"?`
+    yield* complain(`${programName}: there is no command "${name}"${hint}\n\n${rootHelp}`)
     return yield* new CommandFailed({ code: 2 })
   }
   if (name === "serve" && has("--help", "-h")) return yield* print(serveHelp)

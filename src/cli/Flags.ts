@@ -5,12 +5,15 @@ import { flagOf, settingKeys, settingsTable } from "../layers/SettingsTable.ts"
 const settings = settingKeys.map((key) => settingsTable[key])
 const known = settings.map(flagOf)
 /** Flags that a person may try for a secret, and which there are not. */
-const secretFlags = new Map(settings.flatMap((setting) => setting.secret === true ? [[flagOf(setting).replace(/-file$/, ""), setting]] : []))
+const secretFlags = new Map(
+  settings.flatMap((setting) => setting.secret === true ? [[flagOf(setting).replace(/-file$/, ""), setting]] : [])
+)
 
 const unknownFlag = (name: string): string => {
   const secret = secretFlags.get(name)
   if (secret !== undefined) {
-    return `--${name} does not exist, because everybody on the machine can read the arguments of a program. Put the secret into a file and use --${flagOf(secret)}`
+    return `--${name} does not exist, because everybody on the machine can read the arguments of a program. ` +
+      `Put the secret into a file and use --${flagOf(secret)}`
   }
   const meant = nearest(name, known)
   return `--${name} is not a flag of serve${meant === undefined ? "" : `; did you mean --${meant}?`}`

@@ -37,7 +37,9 @@ ${Object.entries(commands).map(([name, summary]) => `  ${name.padEnd(6)} ${summa
 
 /** The default of a setting in words; "required" where there is none. */
 export const defaultOf = ({ fallback }: Setting<unknown>): string =>
-  fallback === "required" ? "required" : `default: ${"derived" in fallback ? fallback.derived : fallback.text === "" ? "none" : fallback.text}`
+  fallback === "required"
+    ? "required"
+    : `default: ${"derived" in fallback ? fallback.derived : fallback.text === "" ? "none" : fallback.text}`
 
 const settingHelp = (setting: Setting<unknown>): string => {
   const variables = setting.secret === true ? `${variableOf(setting)}, ${variableOf(setting)}_FILE` : variableOf(setting)

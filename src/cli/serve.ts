@@ -15,7 +15,11 @@ export interface StartupError {
 
 const refuse = (heading: string, lines: ReadonlyArray<string>): Effect.Effect<never, CommandFailed> =>
   Effect.zipRight(
-    complain(`${programName}: ${heading}\n${lines.map((line) => `  ${line}\n`).join("")}\`${programName} serve --help\` lists all settings.\n`),
+    complain([
+      `${programName}: ${heading}`,
+      ...lines.map((line) => `  ${line}`),
+      `\`${programName} serve --help\` lists all settings.\n`
+    ].join("\n")),
     new CommandFailed({ code: 2 })
   )
 
@@ -36,7 +40,9 @@ export const runServe = <Out, E extends StartupError>(
     return yield* Layer.launch(Layer.provide(broker, AppConfigLive(read.right))).pipe(
       Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logFatal("broker.crashed", defect), new CommandFailed({ code: 1 }))),
       Effect.catchAll((error) =>
-        error instanceof CommandFailed ? error : Effect.zipRight(complain(`${programName}: ${error.message}\n`), new CommandFailed({ code: 1 }))
+        error instanceof CommandFailed
+          ? error
+          : Effect.zipRight(complain(`${programName}: ${error.message}\n`), new CommandFailed({ code: 1 }))
       ),
       Effect.provide(LoggingLive(read.right.settings))
     )

@@ -84,12 +84,16 @@ export interface HostPort {
   readonly port: number
 }
 
-/** `127.0.0.1:8080`, `localhost:8080`, `[::1]:8080`; port 0: the system picks one. The address is never left out: that would be open to all. */
+/**
+ * `127.0.0.1:8080`, `localhost:8080`, `[::1]:8080`; port 0: the system picks one. The address is never left out: that would
+ * be open to all.
+ */
 export const hostPort = (example: string) => (text: string): Parsed<HostPort> => {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(text)
   if (match === null) {
     if (/^:?\d{1,5}$/.test(text)) {
-      return wrong(`names a port but no address: ${shown(text)}. For all addresses of the machine write 0.0.0.0:${text.replace(":", "")}`, example)
+      const open = `0.0.0.0:${text.replace(":", "")}`
+      return wrong(`names a port but no address: ${shown(text)}. For all addresses of the machine write ${open}`, example)
     }
     return /^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:\d+$/.test(text)
       ? wrong(`has an IPv6 address without brackets: ${shown(text)}`, "[::1]:8080")
@@ -118,10 +122,12 @@ export const webUrl = (example: string) => (text: string): Parsed<string> => {
 
 /** Scheme, host and port of a web site, as browsers spell it in `Origin`: lower case, no final slash, no default port. */
 export const origin = (example: string) => (text: string): Parsed<string> =>
-  Either.flatMap(webUrl(example)(text), (url) =>
-    new URL(url).origin === url
+  Either.flatMap(webUrl(example)(text), (url) => {
+    const { origin: found, pathname } = new URL(url)
+    return found === url
       ? Either.right(url)
-      : wrong(`must be an origin (scheme, host and port) without a path, but has the path "${displayText(new URL(url).pathname, 60)}"`, example))
+      : wrong(`must be an origin (scheme, host and port) without a path, but has the path "${displayText(pathname, 60)}"`, example)
+  })
 
 /** An origin that nobody on the way can read or change: https, or this machine. */
 export const secureOrigin = (example: string) => (text: string): Parsed<string> =>
@@ -138,12 +144,15 @@ export const several = <A>(parse: (text: string) => Parsed<A>) => (text: string)
 
 /** Schemes that the web uses itself, or that would make a browser run what follows. */
 const notPrivate = new Set([
-  "http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp", "mailto", "tel"
+  "http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp", "mailto",
+  "tel"
 ])
 
 /** A private-use URI scheme (RFC 8252 section 7.1), without its colon, in lower case. */
 export const privateScheme = (example: string) => (text: string): Parsed<string> => {
   const scheme = text.toLowerCase().replace(/:(\/\/)?$/, "")
   if (!/^[a-z][a-z0-9+.-]*$/.test(scheme)) return wrong(`has a word that is not a URI scheme: ${shown(text)}`, example)
-  return notPrivate.has(scheme) ? wrong(`must not list "${scheme}": it is not the scheme of one application`, example) : Either.right(scheme)
+  return notPrivate.has(scheme)
+    ? wrong(`must not list "${scheme}": it is not the scheme of one application`, example)
+    : Either.right(scheme)
 }

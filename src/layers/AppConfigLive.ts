@@ -14,7 +14,8 @@ export interface ReadSettings {
 
 type Values = { -readonly [Key in SettingKey]?: Settings[Key] }
 
-const namesOf = (setting: Setting<unknown>): string => `${variableOf(setting)}${setting.secret === true ? " or its _FILE" : ""} (--${flagOf(setting)})`
+const namesOf = (setting: Setting<unknown>): string =>
+  `${variableOf(setting)}${setting.secret === true ? " or its _FILE" : ""} (--${flagOf(setting)})`
 
 /** Not the program's own settings, but variables that a build or a test may leave in the environment. */
 const otherVariables = ["FJMCP_REVISION"]
@@ -24,7 +25,8 @@ const unknownVariables = (env: SettingsSources["env"]): ReadonlyArray<string> =>
     const name = variableOf(settingsTable[key])
     return settingsTable[key].secret === true ? [name, `${name}_FILE`] : [name]
   })
-  return Object.keys(env).filter((name) => name.startsWith("FJMCP_") && !known.includes(name) && !otherVariables.includes(name)).sort().map((name) => {
+  const ours = Object.keys(env).filter((name) => name.startsWith("FJMCP_")).sort()
+  return ours.filter((name) => !known.includes(name) && !otherVariables.includes(name)).map((name) => {
     const meant = nearest(name, known)
     return `${name} is not a setting of this version and is ignored${meant === undefined ? "" : `; did you mean ${meant}?`}`
   })
@@ -68,8 +70,8 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
     const found = textOf(key)
     if (Either.isLeft(found)) return report(key, found.left)
     if (found.right !== undefined) given.add(key)
-    const fallback = sources.defaults?.get(setting.name) ?? (typeof setting.fallback === "object" && "text" in setting.fallback ? setting.fallback.text : undefined)
-    const text = found.right ?? fallback
+    const fallback = typeof setting.fallback === "object" && "text" in setting.fallback ? setting.fallback.text : undefined
+    const text = found.right ?? sources.defaults?.get(setting.name) ?? fallback
     if (text === undefined) {
       return setting.fallback === "required" ? report(key, { problem: "is required and not set", example: setting.example }) : undefined
     }
@@ -91,8 +93,10 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
       values.maxSessionsPerUser = values.maxSessions
     }
   }
-  if (values.callTimeout !== undefined && values.callTimeoutMax !== undefined && Duration.lessThan(values.callTimeoutMax, values.callTimeout)) {
-    report("callTimeoutMax", { problem: "is shorter than CALL_TIMEOUT; a call with progress may not have less time than one without", example: "30m" })
+  const { callTimeout, callTimeoutMax } = values
+  if (callTimeout !== undefined && callTimeoutMax !== undefined && Duration.lessThan(callTimeoutMax, callTimeout)) {
+    const problem = "is shorter than CALL_TIMEOUT; a call with progress may not have less time than one without"
+    report("callTimeoutMax", { problem, example: "30m" })
   }
   if (values.childCommand !== undefined && !given.has("childPreset")) values.childPreset ??= presetOf(values.childCommand)
   values.childTokenVariable ??= values.childPreset === "gitea-mcp" ? "GITEA_ACCESS_TOKEN" : "FORGEJO_ACCESS_TOKEN"
@@ -100,12 +104,14 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
 
   const dataDir = values.dataDir ?? (given.has("dataDir") ? undefined : defaultDataDir(sources.env))
   if (dataDir === undefined && !given.has("dataDir")) {
-    report("dataDir", { problem: "has no default, because neither STATE_DIRECTORY nor HOME is set", example: settingsTable.dataDir.example })
+    const problem = "has no default, because neither STATE_DIRECTORY nor HOME is set"
+    report("dataDir", { problem, example: settingsTable.dataDir.example })
   }
   const credential = credentialPath(sources.env, "sealing-key")
   const hasCredential = credential !== undefined && sources.readFile(credential)._tag !== "missing"
   if (hasCredential && given.has("sealingKeyFile")) {
-    report("sealingKeyFile", { problem: `has more than one source: it is set, and there is the credential ${credential}. Keep one`, example: settingsTable.sealingKeyFile.example })
+    const problem = `has more than one source: it is set, and there is the credential ${credential}. Keep one`
+    report("sealingKeyFile", { problem, example: settingsTable.sealingKeyFile.example })
   }
   if (dataDir !== undefined) {
     values.dataDir = resolve(dataDir)
@@ -123,7 +129,7 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
 export const AppConfigLive = ({ settings, warnings }: ReadSettings): Layer.Layer<AppConfig> =>
   Layer.effect(
     AppConfig,
-    Effect.forEach(warnings, (warning) => Effect.logWarning("settings.doubtful").pipe(Effect.annotateLogs({ problem: warning })), { discard: true }).pipe(
+    Effect.forEach(warnings, (problem) => Effect.annotateLogs(Effect.logWarning("settings.doubtful"), { problem })).pipe(
       Effect.as(settings)
     )
   )

@@ -76,7 +76,8 @@ const prettyValue = (value: unknown): string =>
 const prettyLine = ({ event, fields, level, time }: Entry, colour: boolean): string => {
   const cause = fields.find(([key, value]) => key === "cause" && typeof value === "string")
   const words = fields.filter((field) => field !== cause).map(([key, value]) => `${painted("2", `${key}=`, colour)}${prettyValue(value)}`)
-  const head = [time.slice(11, 23), painted(colours[level] ?? "", level.toUpperCase().padEnd(7), colour), painted("1", event, colour), ...words].join(" ")
+  const label = painted(colours[level] ?? "", level.toUpperCase().padEnd(7), colour)
+  const head = [time.slice(11, 23), label, painted("1", event, colour), ...words].join(" ")
   // Only a cause has lines of its own: a stack trace on one line is unreadable.
   return cause === undefined ? head : `${head}\n${String(cause[1]).replace(/[^\P{Cc}\n]/gu, "?").replace(/^/gm, "    ")}`
 }

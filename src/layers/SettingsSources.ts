@@ -69,8 +69,11 @@ export const secretText = (setting: Setting<unknown>, sources: SettingsSources):
 
   const [only, ...others] = given
   if (only === undefined) return Either.right(undefined)
-  if (others.length > 0) return wrong(`has more than one source: ${given.map(({ source }) => source).join(", ")}. Keep one`, setting.example)
-  return Either.flatMap(only.read(), (found) => found.trim() === "" ? wrong(`is empty (${only.source})`, setting.example) : Either.right(found))
+  if (others.length > 0) {
+    return wrong(`has more than one source: ${given.map(({ source }) => source).join(", ")}. Keep one`, setting.example)
+  }
+  return Either.flatMap(only.read(), (found) =>
+    found.trim() === "" ? wrong(`is empty (${only.source})`, setting.example) : Either.right(found))
 }
 
 /** A file for `readSettings`, synchronously: it happens once, before anything else runs. */

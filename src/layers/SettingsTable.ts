@@ -68,12 +68,17 @@ const takenVariables = /^(PATH|HOME|FORGEJO_URL|GITEA_HOST|FORGEJO_USER_AGENT|NO
 const tokenVariable = (name: string): Parsed<string> =>
   !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
     ? wrong(`is not the name of an environment variable: ${shown(name)}`, "FORGEJO_ACCESS_TOKEN")
-    : takenVariables.test(name) ? wrong(`must not be ${name}, which has another meaning for the child`, "FORGEJO_ACCESS_TOKEN") : Either.right(name)
+    : takenVariables.test(name)
+    ? wrong(`must not be ${name}, which has another meaning for the child`, "FORGEJO_ACCESS_TOKEN")
+    : Either.right(name)
 
 const secret = (value: string): Parsed<Redacted.Redacted> =>
   /^[\x21-\x7e]+$/.test(value)
     ? Either.right(Redacted.make(value))
-    : wrong("holds a space, a line end in its middle, or a character that is not ASCII", "the secret that Forgejo showed when the application was made")
+    : wrong(
+      "holds a space, a line end in its middle, or a character that is not ASCII",
+      "the secret that Forgejo showed when the application was made"
+    )
 
 /**
  * Every setting, once. It drives the reading of the settings, `serve --help` and the generated reference, in this order.
@@ -81,15 +86,19 @@ const secret = (value: string): Parsed<Redacted.Redacted> =>
  */
 export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key]> } = {
   publicUrl: {
-    name: "PUBLIC_URL", metavar: "URL", fallback: required, example: "https://mcp.example.org", parse: secureOrigin("https://mcp.example.org"),
-    description: "The origin at which clients reach the broker: scheme, host and port, no path. https, unless it is loopback. It is the OAuth issuer."
+    name: "PUBLIC_URL", metavar: "URL", fallback: required, example: "https://mcp.example.org",
+    parse: secureOrigin("https://mcp.example.org"),
+    description: "The origin at which clients reach the broker: scheme, host and port, no path. https, unless it is loopback. " +
+      "It is the OAuth issuer."
   },
   forgejoUrl: {
-    name: "FORGEJO_URL", metavar: "URL", fallback: required, example: "https://forgejo.example.org", parse: webUrl("https://forgejo.example.org"),
+    name: "FORGEJO_URL", metavar: "URL", fallback: required, example: "https://forgejo.example.org",
+    parse: webUrl("https://forgejo.example.org"),
     description: "Where browsers reach Forgejo. May have a path."
   },
   forgejoInternalUrl: {
-    name: "FORGEJO_INTERNAL_URL", metavar: "URL", fallback: { derived: "FORGEJO_URL" }, example: "http://127.0.0.1:3000", parse: webUrl("http://127.0.0.1:3000"),
+    name: "FORGEJO_INTERNAL_URL", metavar: "URL", fallback: { derived: "FORGEJO_URL" }, example: "http://127.0.0.1:3000",
+    parse: webUrl("http://127.0.0.1:3000"),
     description: "Where the broker and its children reach Forgejo, if not at FORGEJO_URL."
   },
   forgejoClientId: {
@@ -113,7 +122,8 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
     description: "Where the broker accepts connections."
   },
   dataDir: {
-    name: "DATA_DIR", metavar: "DIRECTORY", fallback: { derived: "$STATE_DIRECTORY, else $XDG_DATA_HOME/fjmcp-broker, else ~/.local/share/fjmcp-broker" },
+    name: "DATA_DIR", metavar: "DIRECTORY",
+    fallback: { derived: "$STATE_DIRECTORY, else $XDG_DATA_HOME/fjmcp-broker, else ~/.local/share/fjmcp-broker" },
     example: "/var/lib/fjmcp-broker", parse: path("/var/lib/fjmcp-broker"),
     description: "The directory of the store."
   },
@@ -160,18 +170,23 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   sessionless: choice("SESSIONLESS", { attach: "attach", reject: "reject" }, "attach",
     "A request without a session id: attach it to a session of its grant, or reject it with 400."),
   allowedOrigins: {
-    name: "ALLOWED_ORIGINS", metavar: "ORIGINS", fallback: text(""), example: "https://inspector.example.org", parse: several(origin("https://inspector.example.org")),
+    name: "ALLOWED_ORIGINS", metavar: "ORIGINS", fallback: text(""), example: "https://inspector.example.org",
+    parse: several(origin("https://inspector.example.org")),
     description: "Web sites besides the broker's own origin whose scripts may call it, separated by spaces or commas."
   },
   redirectSchemes: {
-    name: "REDIRECT_SCHEMES", metavar: "SCHEMES", fallback: text(""), example: "com.example.app", parse: several(privateScheme("com.example.app")),
+    name: "REDIRECT_SCHEMES", metavar: "SCHEMES", fallback: text(""), example: "com.example.app",
+    parse: several(privateScheme("com.example.app")),
     description: "Private-use URI schemes of installed applications that may be in redirect URIs, separated by spaces."
   },
-  refreshGrace: time("REFRESH_GRACE", "5m", "How long a spent refresh token still gives the same successor: for clients that lost the answer.", "zero"),
+  refreshGrace: time("REFRESH_GRACE", "5m",
+    "How long a spent refresh token still gives the same successor: for clients that lost the answer.", "zero"),
   logLevel: choice("LOG_LEVEL", {
-    trace: LogLevel.Trace, debug: LogLevel.Debug, info: LogLevel.Info, warning: LogLevel.Warning, error: LogLevel.Error, fatal: LogLevel.Fatal, none: LogLevel.None
+    trace: LogLevel.Trace, debug: LogLevel.Debug, info: LogLevel.Info, warning: LogLevel.Warning, error: LogLevel.Error,
+    fatal: LogLevel.Fatal, none: LogLevel.None
   }, "info", "What is logged: this level and everything graver."),
-  logFormat: choice("LOG_FORMAT", { json: "json", pretty: "pretty" }, "json", "How the log on stderr looks: one JSON object a line, or lines for people.")
+  logFormat: choice("LOG_FORMAT", { json: "json", pretty: "pretty" }, "json",
+    "How the log on stderr looks: one JSON object a line, or lines for people.")
 }
 
 export const settingKeys = Object.keys(settingsTable) as ReadonlyArray<SettingKey>
