@@ -5,7 +5,7 @@ import { Data, Effect } from "effect"
 /** The body is larger than it may be; `limit` in bytes. */
 export class BodyTooLarge extends Data.TaggedError("BodyTooLarge")<{ readonly limit: number }> {}
 /** The connection ended before the body did. */
-export class BodyBroken extends Data.TaggedError("BodyBroken")<{}> {}
+export class BodyBroken extends Data.TaggedError("BodyBroken") {}
 
 /**
  * Reads a request's body as UTF-8 text of at most `limit` bytes, straight from Node's request: the platform's own way
