@@ -1,5 +1,7 @@
 /** Lifetimes that are no settings (product.md sections 2 and 6), in milliseconds. */
 
+/** Of a sign-in: time for a password, a second factor and a coffee. */
+export const loginLifetime = 10 * 60_000
 export const codeLifetime = 2 * 60_000
 export const accessTokenLifetime = 60 * 60_000
 /** A grant dies so long after its last refresh, and its row stays so long after its end. */

@@ -1,14 +1,13 @@
 import { SqlClient, SqlSchema } from "@effect/sql"
 import { Clock, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { FlowId } from "../domain/Ids.ts"
+import { loginLifetime } from "../domain/Lifetimes.ts"
 import { s256Challenge } from "../domain/Pkce.ts"
 import { equalSecrets, hashOf, newSecret, randomHex } from "../domain/Secrets.ts"
 import type { ConsentProof, Departure, PendingLogin } from "../services/PendingLogins.ts"
 import { LoginRefused, PendingLogins } from "../services/PendingLogins.ts"
 import { Sealing } from "../services/Sealing.ts"
 
-/** Ten minutes, in milliseconds: time for a password, a second factor and a coffee. */
-export const loginLifetime = 10 * 60_000
 /** Rounds through Forgejo beyond the first. */
 const extraRounds = 1
 

@@ -33,16 +33,14 @@ const make = Effect.gen(function*() {
     Effect.mapError(describe)
   )
 
-  /** Everything between Forgejo's answer and the row is uninterruptible: a lost pair costs the user a sign-in. */
+  /** Uninterruptible from the question to the row, also when the broker stops: a lost pair costs the user a sign-in. */
   const exchange = (code: Redacted.Redacted, verifier: Redacted.Redacted) =>
-    Effect.uninterruptibleMask((restore) => Effect.gen(function*() {
-      const pair = yield* restore(Effect.mapError(upstream.exchange({ code, verifier }), describe))
-      const user = Option.isSome(pair.subject)
-        ? { userId: pair.subject.value, userName: "" }
-        // No id_token (Gitea without `openid`): only userinfo says whose row it is.
-        : yield* restore(userinfo(pair))
-      yield* upstreamTokens.store(user.userId, user.userName, pair)
-      return { pair, userId: user.userId }
+    Effect.uninterruptible(Effect.gen(function*() {
+      const pair = yield* Effect.mapError(upstream.exchange({ code, verifier }), describe)
+      // Without an id_token (Gitea without `openid`) only userinfo says whose row it is.
+      const userId = Option.isSome(pair.subject) ? pair.subject.value : (yield* userinfo(pair)).userId
+      yield* upstreamTokens.store(userId, pair)
+      return { pair, userId }
     }))
 
   const checkScope = Effect.fnUntraced(function*(userId: UserId, pair: TokenPair) {
@@ -78,8 +76,7 @@ const make = Effect.gen(function*() {
   const complete = Effect.fn("SignIns.complete")(function*(
     request: { readonly login: PendingLogin; readonly upstreamCode: Redacted.Redacted; readonly verifier: Redacted.Redacted }
   ) {
-    // A fiber of this layer, not of the request: a browser that leaves interrupts the wait only. (Not `uninterruptible`
-    // as a whole: the time limits of the requests to Forgejo would not work in there.)
+    // A fiber of this layer, not of the request: a browser that leaves interrupts the wait only.
     const fiber = yield* finish(request.login, request.upstreamCode, request.verifier).pipe(Effect.interruptible, Effect.forkIn(scope))
     return yield* Fiber.join(fiber)
   })

@@ -2,6 +2,7 @@ import { Effect, Layer } from "effect"
 import { GrantUpkeep } from "../services/GrantUpkeep.ts"
 import { PendingLogins } from "../services/PendingLogins.ts"
 import { flushUse, sweep } from "../services/Schedules.ts"
+import { UpstreamTokens } from "../services/UpstreamTokens.ts"
 
 /** A step that dies is logged and does not end its loop. */
 const guarded = (name: string, step: Effect.Effect<void>) => Effect.catchAllCause(step, (cause) => Effect.logError(name, cause))
@@ -10,7 +11,12 @@ const guarded = (name: string, step: Effect.Effect<void>) => Effect.catchAllCaus
 export const SweepLive = Layer.scopedDiscard(Effect.gen(function*() {
   const upkeep = yield* GrantUpkeep
   const logins = yield* PendingLogins
-  const sweepOnce = Effect.zipRight(guarded("sweep.logins.failed", logins.sweep), guarded("sweep.grants.failed", upkeep.sweepExpired))
+  const tokens = yield* UpstreamTokens
+  const sweepOnce = Effect.all([
+    guarded("sweep.logins.failed", logins.sweep),
+    guarded("sweep.grants.failed", upkeep.sweepExpired),
+    guarded("sweep.pairs.failed", tokens.forgetUngranted)
+  ], { discard: true })
   const flushOnce = guarded("sweep.uses.failed", upkeep.flushUse)
   yield* Effect.addFinalizer(() => flushOnce)
   yield* sweepOnce.pipe(Effect.repeat(sweep), Effect.interruptible, Effect.forkScoped)

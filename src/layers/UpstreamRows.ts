@@ -2,6 +2,7 @@ import { SqlClient, SqlSchema } from "@effect/sql"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import type { UserId } from "../domain/Ids.ts"
 import { decidePair, type PairClaims, type PairDecision } from "../domain/UpstreamPair.ts"
+import { loginLifetime } from "../domain/Lifetimes.ts"
 import { Grants } from "../services/Grants.ts"
 import { Sealing } from "../services/Sealing.ts"
 import type { TokenPair } from "../services/Upstream.ts"
@@ -9,7 +10,6 @@ import type { TokenPair } from "../services/Upstream.ts"
 /** A stored pair, still sealed. `sealedPair` is different for each pair ever stored: it tells whether a row is still the same. */
 export interface UpstreamRow extends PairClaims {
   readonly userId: UserId
-  readonly userName: string
   readonly sealedPair: string
   readonly obtainedAt: number
 }
@@ -20,7 +20,6 @@ export interface OpenPair {
 }
 
 const Row = Schema.Struct({
-  userName: Schema.String,
   sealedPair: Schema.String,
   expiresAt: Schema.Number,
   upstreamGrant: Schema.OptionFromNullOr(Schema.Number),
@@ -50,7 +49,7 @@ export const makeRows = Effect.gen(function*() {
     Request: Schema.String,
     Result: Row,
     execute: (userId) =>
-      sql`select user_name as "userName", sealed_pair as "sealedPair", access_expires_at as "expiresAt",
+      sql`select sealed_pair as "sealedPair", access_expires_at as "expiresAt",
         upstream_grant as "upstreamGrant", counter, updated_at as "obtainedAt"
         from upstream_tokens where user_id = ${userId}`
   })
@@ -65,14 +64,13 @@ export const makeRows = Effect.gen(function*() {
       Effect.option
     )
 
-  const write = Effect.fnUntraced(function*(userId: UserId, userName: string, pair: TokenPair, keepScope: boolean) {
+  const write = Effect.fnUntraced(function*(userId: UserId, pair: TokenPair, keepScope: boolean) {
     const plain = yield* encodePair({ access: pair.accessToken, refresh: pair.refreshToken })
     const sealed = yield* sealing.seal("upstream-token", identityOf(userId), Redacted.make(plain))
     const now = yield* Clock.currentTimeMillis
     yield* sql`insert into upstream_tokens ${
       sql.insert({
         user_id: userId,
-        user_name: userName,
         sealed_pair: sealed,
         access_expires_at: Math.floor(pair.expiresAt),
         upstream_grant: Option.getOrNull(pair.upstreamGrant),
@@ -81,7 +79,6 @@ export const makeRows = Effect.gen(function*() {
         updated_at: Math.floor(now)
       })
     } on conflict (user_id) do update set
-      user_name = coalesce(nullif(excluded.user_name, ''), user_name),
       sealed_pair = excluded.sealed_pair, access_expires_at = excluded.access_expires_at,
       upstream_grant = excluded.upstream_grant, counter = excluded.counter, updated_at = excluded.updated_at,
       scope = case when ${keepScope ? 1 : 0} = 1 then scope end`
@@ -103,14 +100,14 @@ export const makeRows = Effect.gen(function*() {
    * that hung from a pair of another Forgejo grant: no kill can come between.
    */
   const put = Effect.fnUntraced(
-    function*(userId: UserId, userName: string, pair: TokenPair) {
+    function*(userId: UserId, pair: TokenPair) {
       const stored = yield* find(userId)
       const decision: PairDecision = decidePair(stored, pair)
       if (decision === "changed") {
         yield* grants.endOfUser(userId, "upstream_changed")
-        yield* write(userId, userName, pair, false)
+        yield* write(userId, pair, false)
       } else if (decision === "replace") {
-        yield* write(userId, userName, yield* withRefreshOf(pair, stored), true)
+        yield* write(userId, yield* withRefreshOf(pair, stored), true)
       }
       return decision
     },
@@ -125,7 +122,7 @@ export const makeRows = Effect.gen(function*() {
       const stored = yield* find(base.userId)
       // Of an older Forgejo grant than the stored one is what was asked for with an older refresh token.
       const isOlder = Option.isNone(stored) || !sameGrant(stored.value, base)
-      return isOlder ? "keep" as const : yield* put(base.userId, stored.value.userName, pair)
+      return isOlder ? "keep" as const : yield* put(base.userId, pair)
     },
     sql.withTransaction,
     Effect.orDie,
@@ -149,11 +146,16 @@ export const makeRows = Effect.gen(function*() {
     Effect.uninterruptible
   )
 
-  const forget = (userId: UserId) => Effect.orDie(Effect.asVoid(sql`delete from upstream_tokens where user_id = ${userId}`))
+  const forgetUngranted = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    sql`delete from upstream_tokens where updated_at <= ${now - loginLifetime}
+      and not exists (select 1 from grants where grants.user_id = upstream_tokens.user_id and grants.ended_at is null)`).pipe(
+    Effect.orDie,
+    Effect.asVoid
+  )
   const recordScope = (userId: UserId, scope: string) =>
     Effect.orDie(Effect.asVoid(sql`update upstream_tokens set scope = ${scope} where user_id = ${userId}`))
 
-  return { find, open, put, putRefreshed, end, forget, recordScope }
+  return { find, open, put, putRefreshed, end, forgetUngranted, recordScope }
 })
 
 const sameGrant = (a: PairClaims, b: PairClaims): boolean => Option.getOrNull(a.upstreamGrant) === Option.getOrNull(b.upstreamGrant)

@@ -137,12 +137,12 @@ const make = Effect.gen(function*() {
   })
 
   return UpstreamTokens.of({
-    store: Effect.fn("UpstreamTokens.store")((userId, userName, pair) => Effect.asVoid(rows.put(userId, userName, pair))),
+    store: Effect.fn("UpstreamTokens.store")((userId, pair) => Effect.asVoid(rows.put(userId, pair))),
     duringSignIn: signIns.during,
     recordScope: Effect.fn("UpstreamTokens.recordScope")(rows.recordScope),
     current,
     recheck,
-    forget: Effect.fn("UpstreamTokens.forget")(rows.forget)
+    forgetUngranted: rows.forgetUngranted
   })
 })
 

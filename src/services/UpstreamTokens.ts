@@ -18,7 +18,7 @@ export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<Upstream
    * Keeps a pair, uninterruptibly. It replaces the stored one only if its Forgejo grant differs or its counter is
    * higher (without claims the last one wins). Where the Forgejo grant differs, all grants of the user end first.
    */
-  readonly store: (userId: UserId, userName: string, pair: TokenPair) => Effect.Effect<void>
+  readonly store: (userId: UserId, pair: TokenPair) => Effect.Effect<void>
   /** Marks a sign-in between its redirect and its stored pair: a refused refresh waits for it before it judges. */
   readonly duringSignIn: <A, E, R>(signIn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Records the scope that Forgejo says it granted. */
@@ -30,6 +30,9 @@ export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<Upstream
    * refresh. Gives the token to go on with, which may be the same one (the 401 had another reason).
    */
   readonly recheck: (userId: UserId, token: Redacted.Redacted) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
-  /** Forgets the user's pair. Forgejo has no revocation endpoint: its grant stays until the user revokes it there. */
-  readonly forget: (userId: UserId) => Effect.Effect<void>
+  /**
+   * Forgets the pairs of users who have no grant left, 10 minutes after they were stored: until then a sign-in may still
+   * need one. Forgejo has no revocation endpoint: its own grant stays until the user revokes it there.
+   */
+  readonly forgetUngranted: Effect.Effect<void>
 }>() {}

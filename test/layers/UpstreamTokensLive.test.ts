@@ -22,7 +22,7 @@ const TestTokens = Layer.provideMerge(UpstreamTokensLive, World)
 const signIn = Effect.gen(function*() {
   const tokens = yield* UpstreamTokens
   const pair = yield* (yield* ForgejoSide).signIn
-  yield* tokens.store(ada, "ada", pair)
+  yield* tokens.store(ada, pair)
   return pair
 })
 const current = Effect.flatMap(UpstreamTokens, (tokens) => tokens.current(ada))
@@ -210,7 +210,7 @@ describe("a refused refresh", () => {
       const pair = yield* forgejo.signIn
       const stored = yield* Deferred.make<void>()
       const login = yield* Effect.fork(
-        tokens.duringSignIn(Effect.zipRight(Deferred.await(stored), tokens.store(ada, "ada", pair)))
+        tokens.duringSignIn(Effect.zipRight(Deferred.await(stored), tokens.store(ada, pair)))
       )
       yield* Effect.yieldNow()
       const caller = yield* Effect.fork(current)
@@ -354,19 +354,25 @@ describe("a pair that arrives", () => {
       const tokens = yield* UpstreamTokens
       const first = yield* forgejo.signIn
       const second = yield* forgejo.signIn
-      yield* tokens.store(ada, "ada", second)
-      yield* tokens.store(ada, "ada", first)
+      yield* tokens.store(ada, second)
+      yield* tokens.store(ada, first)
       assert.strictEqual(text(yield* current), Redacted.value(second.accessToken))
     }).pipe(Effect.provide(TestTokens)))
 
-  it.effect("without the user's name keeps the one that is known", () =>
+  it.effect("is forgotten once its user has no grant left, but not while a sign-in may need it", () =>
     Effect.gen(function*() {
-      const forgejo = yield* ForgejoSide
       const tokens = yield* UpstreamTokens
       const sql = yield* SqlClient.SqlClient
+      const kept = Effect.map(Effect.zipRight(tokens.forgetUngranted, sql`select * from upstream_tokens`), (rows) => rows.length)
       yield* signIn
-      yield* tokens.store(ada, "", yield* forgejo.signIn)
-      assert.deepStrictEqual(yield* sql`select user_name, counter from upstream_tokens`, [{ user_name: "ada", counter: 2 }])
+      yield* TestClock.adjust("9 minutes")
+      assert.strictEqual(yield* kept, 1)
+      yield* sql`insert into clients values ('c', 'c', 'c', '[]', 'none', 0)`
+      yield* sql`insert into grants values ('g', ${ada}, 'ada', 'c', 'mcp', 0, 0, 1, null, null)`
+      yield* TestClock.adjust("1 minutes")
+      assert.strictEqual(yield* kept, 1)
+      yield* sql`update grants set ended_at = 1`
+      assert.strictEqual(yield* kept, 0)
     }).pipe(Effect.provide(TestTokens)))
 
   it.effect("of another Forgejo grant ends the grants that hung from the old one, and drops the recorded scope", () =>
@@ -387,14 +393,13 @@ describe("a pair that arrives", () => {
   it.effect("from a refresh of a pair that was forgotten meanwhile is not stored", () =>
     Effect.gen(function*() {
       const forgejo = yield* ForgejoSide
-      const tokens = yield* UpstreamTokens
       const sql = yield* SqlClient.SqlClient
       yield* signIn
       yield* nearExpiry
       const release = yield* forgejo.holdAnswers
       const caller = yield* Effect.fork(Effect.flip(current))
       yield* forgejo.refreshArrived
-      yield* tokens.forget(ada)
+      yield* sql`delete from upstream_tokens`
       yield* release
       assert.strictEqual((yield* Fiber.join(caller))._tag, "UpstreamGone")
       assert.deepStrictEqual(yield* sql`select * from upstream_tokens`, [])

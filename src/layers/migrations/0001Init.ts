@@ -90,7 +90,6 @@ export const init = Effect.gen(function*() {
 
   yield* sql`create table upstream_tokens (
     user_id text primary key,
-    user_name text not null,
     sealed_pair text not null,
     access_expires_at integer not null,
     upstream_grant integer,
