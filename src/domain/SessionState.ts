@@ -1,5 +1,5 @@
 /** Why a session is over. */
-export type SessionEnd = "closed" | "idle" | "child_gone" | "start_failed" | "grant_ended" | "shutdown"
+export type SessionEnd = "closed" | "idle" | "child_gone" | "token_expired" | "start_failed" | "grant_ended" | "shutdown"
 
 /**
  * Where a session is in its life. Times are epoch milliseconds.

@@ -19,6 +19,8 @@ export interface StartedGeneration {
   readonly generation: Generation
   /** The child's answer to `initialize`, under the id of the request. */
   readonly initializeLine: string
+  /** When the child's token expires, in epoch milliseconds: it has no other. */
+  readonly tokenExpiresAt: number
 }
 
 export type StartError = StartFailed | InitializeRefused | UpstreamGone | UpstreamUnavailable
@@ -48,7 +50,7 @@ export const makeSessionStart = Effect.gen(function*() {
     if (Option.isSome(ended)) return yield* new ExitedEarly({ gone: ended.value })
     const line = events.find((event) => event.final)?.line ?? ""
     if ("error" in (JSON.parse(line) as object)) return yield* new InitializeRefused({ line })
-    return { generation, initializeLine: line } satisfies StartedGeneration
+    return { generation, initializeLine: line, tokenExpiresAt: token.expiresAt } satisfies StartedGeneration
   })
 
   /** In a scope of its own below the session's, so that a child that failed is gone before another is tried. */

@@ -34,7 +34,7 @@ const make = Effect.gen(function*() {
   const body = (entry: Entry, grant: Grant, initialize: Request, id: Redacted.Redacted) => {
     const { handle: running, key } = entry
     const live = Effect.gen(function*() {
-      const { generation, initializeLine } = yield* start(grant, initialize, key.slice(0, 12))
+      const { generation, initializeLine, tokenExpiresAt } = yield* start(grant, initialize, key.slice(0, 12))
       // A grant that ended while the child came up was not in time to stop us.
       if (!(yield* grants.isLive(grant.id))) return "grant_ended" as const
       yield* rows.insert({
@@ -55,7 +55,12 @@ const make = Effect.gen(function*() {
       yield* Ref.update(registry, (current) => Registry.publish(current, key))
       yield* Effect.logInfo("session.opened")
       yield* Deferred.succeed(running.ready, { session, id, initializeLine })
-      return yield* Effect.raceFirst(Effect.as(generation.gone, "child_gone" as const), becomesIdle(running.state, config.sessionIdle))
+      return yield* Effect.raceAll([
+        Effect.as(generation.gone, "child_gone" as const),
+        becomesIdle(running.state, config.sessionIdle),
+        // Until children are replaced in time: a session that says it is over beats one whose every call fails.
+        Effect.as(Effect.sleep(Duration.millis(tokenExpiresAt - now)), "token_expired" as const)
+      ])
     })
 
     /** Nobody finds the session any more, although it holds its slot until the process is gone. */

@@ -10,11 +10,13 @@ export class FakeTokens extends Context.Tag("test/FakeTokens")<FakeTokens, {
   /** Answers of `current`, and of `recheck` after a child exited early. */
   current: "good" | "gone" | "unavailable"
   recheck: "same" | "renewed" | "gone" | "unavailable"
+  /** Epoch milliseconds. */
+  expiresAt: number
 }>() {}
 
 export const FakeUpstreamTokensLive = Layer.effectContext(Effect.sync(() => {
-  const play: FakeTokens["Type"] = { current: "good", recheck: "same" }
-  const access = (token: string): Answer => Effect.succeed({ token: Redacted.make(token), expiresAt: Number.MAX_SAFE_INTEGER })
+  const play: FakeTokens["Type"] = { current: "good", recheck: "same", expiresAt: 30 * 24 * 3_600_000 }
+  const access = (token: string): Answer => Effect.succeed({ token: Redacted.make(token), expiresAt: play.expiresAt })
   const unavailable: Answer = new UpstreamUnavailable({ endpoint: "test", reason: "down" })
   const gone = (userId: string): Answer => new UpstreamGone({ userId })
   const tokens: Pick<UpstreamTokens["Type"], "current" | "recheck"> = {

@@ -181,6 +181,19 @@ describe("Sessions", () => {
       assert.strictEqual(yield* sessions.size, 0)
     }).pipe(Effect.provide(testSessions())))
 
+  it.effect("ends when its child's token expires: a session that says so beats one whose calls all fail", () =>
+    Effect.gen(function*() {
+      const sessions = yield* Sessions
+      const play = yield* FakeChildren
+      ;(yield* FakeTokens).expiresAt = 10 * 60_000
+      const { session } = yield* sessions.open(anna, initialize())
+      yield* TestClock.adjust("599 seconds")
+      assert.strictEqual(living(play), 1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* session.done, "token_expired")
+      assert.strictEqual(living(play), 0)
+    }).pipe(Effect.provide(testSessions())))
+
   describe("a child that does not come up", () => {
     const failing = (mode: "spawn fails" | "exits" | "silent", recheck: FakeTokens["Type"]["recheck"] = "same") =>
       Effect.gen(function*() {
