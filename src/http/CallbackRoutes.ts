@@ -6,8 +6,9 @@ import { type Parameters, parseParameters } from "../domain/Parameters.ts"
 import { withParameters } from "../domain/RedirectRule.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { LoginRefused, type PendingLogin, PendingLogins } from "../services/PendingLogins.ts"
-import { type SignInFailed, SignIns } from "../services/SignIns.ts"
+import { type SignedIn, type SignInFailed, SignIns } from "../services/SignIns.ts"
 import { Upstream } from "../services/Upstream.ts"
+import { administratorPage } from "./AdministratorPage.ts"
 import { queryOf } from "./Body.ts"
 import { failedPage, otherScopePage, refusedPage } from "./CallbackProblems.ts"
 import { flowCookies } from "./Cookies.ts"
@@ -30,8 +31,14 @@ export const CallbackRoutes = HttpLayerRouter.use((router) =>
     const upstream = yield* Upstream
     const cookies = flowCookies(publicUrl)
 
-    const toClient = (login: PendingLogin, parameters: Readonly<Record<string, string>>) =>
-      redirect(withParameters(login.redirectUri, { ...parameters, state: Option.getOrUndefined(login.state), iss: publicUrl }))
+    const clientAddress = (login: PendingLogin, parameters: Readonly<Record<string, string>>) =>
+      withParameters(login.redirectUri, { ...parameters, state: Option.getOrUndefined(login.state), iss: publicUrl })
+    const toClient = (login: PendingLogin, parameters: Readonly<Record<string, string>>) => redirect(clientAddress(login, parameters))
+
+    const welcome = (login: PendingLogin, { code, isSiteAdmin, userName }: SignedIn) => {
+      const location = clientAddress(login, { code: Redacted.value(code) })
+      return isSiteAdmin ? administratorPage({ flowId: login.flowId, userName, forgejoUrl, location }) : redirect(location)
+    }
 
     /** The cookie has done its work, whatever came of it. */
     const done = (login: PendingLogin) => cookies.clear("login", login.flowId)
@@ -73,7 +80,7 @@ export const CallbackRoutes = HttpLayerRouter.use((router) =>
         return done(login)(yield* upstreamError(login, "invalid_response", "neither a code nor an error"))
       }
       return yield* signIns.complete({ login, verifier, upstreamCode: Redacted.make(code.value) }).pipe(
-        Effect.map((ours) => done(login)(toClient(login, { code: Redacted.value(ours) }))),
+        Effect.map((signedIn) => done(login)(welcome(login, signedIn))),
         Effect.catchTag("SignInFailed", (failure) => onFailure(failure, login, loginCookie))
       )
     })

@@ -3,6 +3,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
 import type { Server } from "node:http"
 import { createServer } from "node:http"
+import { revision, version } from "../domain/Build.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
 import { idleSocketSweep } from "../services/Schedules.ts"
@@ -48,6 +49,10 @@ export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
   const server = yield* NodeServer
   const draining = yield* Draining
   yield* HttpServer.HttpServer
+  // The routes are attached by now. Supervisors and people wait for this line.
+  yield* Effect.logInfo("broker.listening").pipe(
+    Effect.annotateLogs({ address: `${config.listen.host}:${config.listen.port}`, publicUrl: config.publicUrl, version, revision })
+  )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       const closed = yield* Deferred.make<void>()

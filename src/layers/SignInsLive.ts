@@ -60,6 +60,10 @@ const make = Effect.gen(function*() {
     yield* checkScope(userId, pair)
     const info = yield* userinfo(pair)
     if (info.userId !== userId) return yield* new SignInFailed({ kind: "refused", detail: "id_token and userinfo name different users" })
+    const isSiteAdmin = yield* upstream.isSiteAdmin(pair.accessToken).pipe(
+      // Only a warning hangs on it.
+      Effect.catchAll(({ reason }) => Effect.as(Effect.annotateLogs(Effect.logWarning("signin.admin_unknown"), { user: userId, reason }), false))
+    )
     const made = yield* grants.create({
       userId,
       userName: info.userName,
@@ -69,8 +73,8 @@ const make = Effect.gen(function*() {
       codeChallenge: login.codeChallenge,
       resource: login.resource
     })
-    yield* Effect.logInfo("signin.completed").pipe(Effect.annotateLogs({ flow: login.flowId, user: userId, grant: made.grantId }))
-    return made.code
+    yield* Effect.logInfo("signin.completed").pipe(Effect.annotateLogs({ flow: login.flowId, user: userId, grant: made.grantId, isSiteAdmin }))
+    return { code: made.code, userName: info.userName, isSiteAdmin }
   })
 
   const complete = Effect.fn("SignIns.complete")(function*(

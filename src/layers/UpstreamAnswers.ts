@@ -34,6 +34,7 @@ const decodeError = Schema.decodeEither(ErrorJson)
 const decodeUserInfo = Schema.decodeEither(UserInfoJson)
 const decodeIntrospection = Schema.decodeEither(IntrospectionJson)
 const decodeVersion = Schema.decodeEither(VersionJson)
+const decodeAdmin = Schema.decodeEither(Schema.parseJson(Schema.Struct({ is_admin: Schema.Boolean })))
 const decodeUserId = Schema.decodeOption(UserId)
 
 /** An answer that is of no use, and may be another one next time. */
@@ -148,4 +149,11 @@ export const readIntrospection = (
 export const readVersion = (endpoint: string, answer: Answer): Either.Either<string, UpstreamUnavailable> => {
   const parsed = answer.status === 200 ? decodeVersion(answer.text) : Either.left(undefined)
   return Either.mapBoth(parsed, { onLeft: () => unusable(endpoint, answer), onRight: ({ version }) => tidy(version, []) })
+}
+
+/** Without a scope for users Forgejo answers 403, and nobody is told who administers. */
+export const readIsAdmin = (endpoint: string, answer: Answer): Either.Either<boolean, UpstreamUnavailable> => {
+  if (answer.status === 403) return Either.right(false)
+  const parsed = answer.status === 200 ? decodeAdmin(answer.text) : Either.left(undefined)
+  return Either.mapBoth(parsed, { onLeft: () => unusable(endpoint, answer), onRight: (user) => user.is_admin })
 }

@@ -3,7 +3,7 @@ import { Clock, Effect, Layer, Redacted } from "effect"
 import { version } from "../domain/Build.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Upstream } from "../services/Upstream.ts"
-import { readIntrospection, readTokens, readUserInfo, readVersion } from "./UpstreamAnswers.ts"
+import { readIntrospection, readIsAdmin, readTokens, readUserInfo, readVersion } from "./UpstreamAnswers.ts"
 import { makeEndpoints } from "./UpstreamEndpoints.ts"
 import { makeAsk } from "./UpstreamHttp.ts"
 
@@ -85,6 +85,11 @@ const make = Effect.gen(function*() {
         )
       )
       return yield* readIntrospection("introspect", answer)
+    }),
+
+    isSiteAdmin: Effect.fn("Upstream.isSiteAdmin")(function*(accessToken) {
+      const answer = yield* ask("user", HttpClientRequest.bearerToken(internal("GET", "/api/v1/user"), accessToken))
+      return yield* readIsAdmin("user", answer)
     }),
 
     // Forgejo answers 401 to a bad token even here, so none is sent.

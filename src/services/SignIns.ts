@@ -16,16 +16,23 @@ export class SignInFailed extends Schema.TaggedError<SignInFailed>()("SignInFail
   excess: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 }) {}
 
+export interface SignedIn {
+  readonly code: Redacted.Redacted
+  readonly userName: string
+  /** They are told that a client with this account can do more harm than with another. */
+  readonly isSiteAdmin: boolean
+}
+
 /** The last step of a sign-in: from Forgejo's code to ours. */
 export class SignIns extends Context.Tag("fjmcp/SignIns")<SignIns, {
   /**
    * Exchanges Forgejo's code, stores the pair before anything else, checks the scope that was granted, makes the grant.
    * Goes on when the caller is interrupted: a browser that leaves must not cost the user the pair that Forgejo has already counted.
-   * Gives the authorization code for the client.
+   * Gives the authorization code for the client, and who signed in.
    */
   readonly complete: (request: {
     readonly login: PendingLogin
     readonly upstreamCode: Redacted.Redacted
     readonly verifier: Redacted.Redacted
-  }) => Effect.Effect<Redacted.Redacted, SignInFailed>
+  }) => Effect.Effect<SignedIn, SignInFailed>
 }>() {}

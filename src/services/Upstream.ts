@@ -54,6 +54,8 @@ export class Upstream extends Context.Tag("fjmcp/Upstream")<Upstream, {
   readonly introspect: (
     token: Redacted.Redacted
   ) => Effect.Effect<{ readonly active: boolean; readonly scope: Option.Option<string> }, UpstreamRefused | UpstreamUnavailable>
+  /** Whether the user administers the whole instance. False where the granted scopes do not let us see it. */
+  readonly isSiteAdmin: (accessToken: Redacted.Redacted) => Effect.Effect<boolean, UpstreamUnavailable>
   /** Forgejo's version; asks without a token. */
   readonly version: Effect.Effect<string, UpstreamUnavailable>
 }>() {}

@@ -11,6 +11,7 @@ export class UpstreamControl extends Context.Tag("test/UpstreamControl")<Upstrea
   readonly exchange: Ref.Ref<Answer<TokenPair>>
   readonly userinfo: Ref.Ref<Answer<{ readonly userId: UserId; readonly userName: string; readonly groups: ReadonlyArray<string> }>>
   readonly introspect: Ref.Ref<Answer<{ readonly active: boolean; readonly scope: Option.Option<string> }>>
+  readonly isSiteAdmin: Ref.Ref<Effect.Effect<boolean, UpstreamUnavailable>>
   /** In order: `exchange CODE VERIFIER`, `store USER`, `scope USER SCOPE`, `userinfo`. */
   readonly log: Ref.Ref<ReadonlyArray<string>>
 }>() {}
@@ -35,9 +36,10 @@ export const SignInUpstream = Layer.effectContext(Effect.gen(function*() {
   const introspect = yield* Ref.make<Answer<{ readonly active: boolean; readonly scope: Option.Option<string> }>>(
     Effect.succeed({ active: true, scope: Option.some("openid profile read:user write:repository write:issue") })
   )
+  const isSiteAdmin = yield* Ref.make<Effect.Effect<boolean, UpstreamUnavailable>>(Effect.succeed(false))
   const log = yield* Ref.make<ReadonlyArray<string>>([])
   const note = (line: string) => Ref.update(log, (lines) => [...lines, line])
-  return Context.make(UpstreamControl, { exchange, userinfo, introspect, log }).pipe(
+  return Context.make(UpstreamControl, { exchange, userinfo, introspect, isSiteAdmin, log }).pipe(
     Context.add(Upstream, {
       authorizeUrl: ({ codeChallenge, state }) =>
         Effect.succeed(`https://git.example/login/oauth/authorize?${new URLSearchParams({
@@ -51,6 +53,7 @@ export const SignInUpstream = Layer.effectContext(Effect.gen(function*() {
       refresh: () => Effect.die("not used here"),
       userinfo: () => Effect.zipRight(note("userinfo"), Effect.flatten(Ref.get(userinfo))),
       introspect: () => Effect.flatten(Ref.get(introspect)),
+      isSiteAdmin: () => Effect.flatten(Ref.get(isSiteAdmin)),
       version: Effect.succeed("15.0.3")
     }),
     Context.add(UpstreamTokens, {

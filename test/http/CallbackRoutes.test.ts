@@ -52,6 +52,23 @@ describe("the callback", () => {
       assert.deepStrictEqual((yield* log).slice(1, 3), ["userinfo", "store 7"])
     }).pipe(Effect.provide(OAuthServer)))
 
+  it.effect("of a site administrator is a page that says so, and its link is what the client waits for", () =>
+    Effect.gen(function*() {
+      yield* Effect.flatMap(control, (it) => Ref.set(it.isSiteAdmin, Effect.succeed(true)))
+      const { cookie, state } = yield* departed
+      const answer = yield* comeBack({ state, code: "forgejo-code" }, cookie)
+      isPage(answer, 200, "You signed in as a site administrator", state)
+      assert.include(answer.text, "<strong>alice</strong> administers all of")
+      const link = new URL((/<a href="([^"]*)">Go on as alice/.exec(answer.text)?.[1] ?? "").replaceAll(/&(#38|amp);/g, "&"))
+      assert.deepStrictEqual([...link.searchParams.keys()], ["code", "state", "iss"])
+    }).pipe(Effect.provide(OAuthServer)))
+
+  it.effect("goes on where nobody can say who administers: only a warning hangs on it", () =>
+    Effect.gen(function*() {
+      yield* Effect.flatMap(control, (it) => Ref.set(it.isSiteAdmin, Effect.fail(down)))
+      assert.isNotEmpty((yield* signedIn).code)
+    }).pipe(Effect.provide(OAuthServer)))
+
   it.effect("without state, with a wrong one, without the cookie, with another flow's cookie: a page, no exchange", () =>
     Effect.gen(function*() {
       const { cookie, state } = yield* departed

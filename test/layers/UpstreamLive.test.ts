@@ -1,7 +1,7 @@
 import { FetchHttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, Option, Redacted, TestClock } from "effect"
+import { Effect, Either, Fiber, Logger, Option, Redacted, TestClock } from "effect"
 import { UserId } from "../../src/domain/Ids.ts"
 import { endpointsOf, fixedEndpoints } from "../../src/layers/UpstreamEndpoints.ts"
 import { UpstreamLive } from "../../src/layers/UpstreamLive.ts"
@@ -280,6 +280,16 @@ describe("userinfo, introspection and version", () => {
       assert.deepStrictEqual(yield* userinfo, { userId: UserId.make("7"), userName: "ada", groups: [] })
       assert.strictEqual(received.at(-1)?.headers["authorization"], "Bearer the-access-token-of-the-test")
     })))
+
+  it.live("says whether the user administers the instance; without the scope to see it, no", () =>
+    Effect.gen(function*() {
+      const asked = Effect.flatMap(Upstream, (upstream) => upstream.isSiteAdmin(Redacted.make("the-access-token-of-the-test")))
+      const answering = (status: number, body: unknown) => withServer((_, response) => json(response, status, body), () => Effect.either(asked))
+      assert.deepStrictEqual(yield* answering(200, { id: 1, is_admin: true }), Either.right(true))
+      assert.deepStrictEqual(yield* answering(200, { id: 7, is_admin: false }), Either.right(false))
+      assert.deepStrictEqual(yield* answering(403, { message: "scope" }), Either.right(false))
+      assert.isTrue(Either.isLeft(yield* answering(502, {})))
+    }))
 
   it.live("userinfo that answers 401 means the token, and its text goes nowhere", () =>
     withServer((_, response) => void response.writeHead(401).end("the-access-token-of-the-test is bad"), () => Effect.gen(function*() {
