@@ -3,7 +3,7 @@ import { Command } from "@effect/cli"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { CommandFailed, complain, exitCodeOf, print } from "./cli/CommandFailed.ts"
-import { commands, programName, rootHelp, serveHelp, versionText } from "./cli/Help.ts"
+import { commands, demoHelp, programName, rootHelp, serveHelp, versionText } from "./cli/Help.ts"
 import { demoCommand } from "./cli/demo.ts"
 import { serveCommand } from "./cli/serve.ts"
 import { nearest } from "./domain/Nearest.ts"
@@ -29,7 +29,7 @@ const main = Effect.gen(function*() {
     yield* complain(`${programName}: there is no command "${name}"${hint}\n\n${rootHelp}`)
     return yield* new CommandFailed({ code: 2 })
   }
-  if (name === "serve" && has("--help", "-h")) return yield* print(serveHelp)
+  if (has("--help", "-h")) return yield* print(name === "serve" ? serveHelp : demoHelp)
   const given = name === "serve" ? [name] : [name, ...rest]
   return yield* Command.run(root, { name: programName, version })([...process.argv.slice(0, 2), ...given])
 })

@@ -58,3 +58,17 @@ credential with the flag's name without -file. The program ends with 2 if a sett
 
 Settings:
 ${settingKeys.map((key) => settingHelp(settingsTable[key])).join("\n")}`
+
+export const demoHelp = `Usage: ${programName} demo [FLAGS]
+
+Runs the broker on loopback with a stand-in Forgejo and a stand-in MCP server, with nothing to configure, until SIGTERM or
+SIGINT. It prints the MCP URL and whom to sign in as. Its data are in a temporary folder, which goes with it.
+
+  --port N           the broker's port on 127.0.0.1 [default: 8080; with --once a free one]
+  --once             runs a whole client journey instead, prints its steps, and ends
+  --child "COMMAND"  any stdio MCP server in place of the stand-in, split into words as a shell would
+  --tokens N         signs in N users and prints one line of JSON: {"mcp": URL, "tokens": [...]}
+
+All FJMCP_ settings of serve apply, but the four that the demo makes itself: PUBLIC_URL, FORGEJO_URL, FORGEJO_CLIENT_ID and
+FORGEJO_CLIENT_SECRET. With FJMCP_DATA_DIR the data are kept.
+`

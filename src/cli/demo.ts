@@ -59,8 +59,19 @@ const tokenOf = (mcpUrl: string, user: { readonly login: string; readonly passwo
     return (await oauth.signIn(server, await oauth.register(server, `Demo of ${user.login}`), user)).access_token
   })
 
+/** Wrong flags: 2, as for wrong settings. */
+const checkFlags = ({ port, tokens }: DemoOptions) => {
+  const wrong = Option.exists(port, (given) => given < 1 || given > 65535)
+    ? "--port must be between 1 and 65535, for example --port 8080"
+    : Option.exists(tokens, (given) => given < 1)
+    ? "--tokens must be at least 1, for example --tokens 8"
+    : undefined
+  return wrong === undefined ? Effect.void : Effect.zipRight(complain(`${programName}: ${wrong}\n`), new CommandFailed({ code: 2 }))
+}
+
 const run = (options: DemoOptions) =>
   Effect.gen(function*() {
+    yield* checkFlags(options)
     const env: Record<string, string | undefined> = { ...process.env }
     for (const name of madeByTheDemo) {
       if (env[name] !== undefined) yield* complain(`${programName}: ${name} is ignored, the demo makes it itself\n`)
@@ -100,7 +111,9 @@ const run = (options: DemoOptions) =>
     }
     const mcpUrl = `${publicUrl}/mcp`
     return yield* Effect.gen(function*() {
-      yield* Layer.build(Layer.provide(BrokerLive, AppConfigLive(read.right))).pipe(Effect.catchAll((error) => fail(error.message)))
+      yield* Layer.build(Layer.provide(BrokerLive, AppConfigLive(read.right))).pipe(Effect.catchAll((error) =>
+        // Its own sentence names a flag of serve.
+        fail(error._tag === "ListenFailed" ? `Cannot listen on ${error.address}: ${error.problem}. Give another port with --port N.` : error.message)))
       if (options.once) {
         const say = (line: string) => void process.stdout.write(`${line}\n`)
         yield* Effect.tryPromise({ try: () => journey({ mcpUrl, user: demoUser, repo: demoRepo, otherUser, say }), catch: (error) => error })
@@ -115,7 +128,11 @@ const run = (options: DemoOptions) =>
       } else yield* print(demoBanner({ mcpUrl, forgejoUrl: forgejo.url, user: demoUser, repo: demoRepo }))
       return yield* Effect.never
     }).pipe(Effect.provide(LoggingLive(read.right.settings)))
-  }).pipe(Effect.scoped)
+  }).pipe(
+    Effect.scoped,
+    Effect.catchAllDefect((defect) =>
+      fail(`the demo broke: ${defect instanceof Error ? defect.stack ?? defect.message : String(defect)}`))
+  )
 
 /** `demo`: a stand-in Forgejo, a stand-in MCP server and the broker on loopback, with nothing to configure. */
 export const demoCommand = Command.make("demo", {
