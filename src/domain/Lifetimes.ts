@@ -1,4 +1,4 @@
-/** Lifetimes that are no settings (product.md sections 2 and 6), in milliseconds. */
+/** Lifetimes that are no settings, in milliseconds. */
 
 /** Of a sign-in: time for a password, a second factor and a coffee. */
 export const loginLifetime = 10 * 60_000

@@ -28,7 +28,7 @@ const parseLoopback = (uri: string): Loopback | undefined => {
 const schemeOf = (uri: string): string | undefined => withScheme.exec(uri)?.[1]?.toLowerCase()
 
 /**
- * Whether a client may register `uri` (product.md section 6). Allowed: `https`; `http` with a literal loopback host;
+ * Whether a client may register `uri`. Allowed: `https`; `http` with a literal loopback host;
  * a private-use scheme (RFC 8252 section 7.1) from `schemes`. Left: a sentence for the client's author.
  */
 export const checkRedirectUri = (uri: string, schemes: ReadonlyArray<string>): Either.Either<string, string> => {

@@ -1,4 +1,4 @@
-/** Forgejo's API scopes in words for the consent page (facts: categories of `models/auth/access_token_scope.go`). */
+/** Forgejo's API scopes in words for the consent page (the categories of `models/auth/access_token_scope.go`). */
 const categories: Readonly<Record<string, string>> = {
   activitypub: "ActivityPub data",
   admin: "the administration of the whole instance",

@@ -4,7 +4,7 @@ import { html } from "./Html.ts"
 import { page } from "./Pages.ts"
 
 /**
- * In the place of the redirect to the client when a site administrator has signed in (product.md section 6). `location` is
+ * In the place of the redirect to the client when a site administrator has signed in. `location` is
  * that redirect: whoever does not follow it gives the client nothing, and the unused code ends the grant.
  */
 export const administratorPage = (options: {

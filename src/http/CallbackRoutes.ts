@@ -46,7 +46,7 @@ export const CallbackRoutes = HttpLayerRouter.use((router) =>
     const logFailure = (flowId: FlowId, reason: string) =>
       Effect.logWarning("signin.failed").pipe(Effect.annotateLogs({ flow: flowId, reason }))
 
-    /** Forgejo came back with an error of its own (facts: RFC 6749 section 4.1.2.1, and two texts of its own). */
+    /** Forgejo came back with an error of its own (RFC 6749 section 4.1.2.1, and two texts of its own). */
     const upstreamError = Effect.fnUntraced(function*(login: PendingLogin, error: string, description: string) {
       yield* logFailure(login.flowId, `Forgejo: ${displayText(error, 60)}: ${displayText(description)}`)
       if (description.includes("a grant exists with different scope")) return otherScopePage(login.flowId, forgejoUrl)

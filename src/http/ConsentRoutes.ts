@@ -71,7 +71,7 @@ export const isOwnPage = (headers: Readonly<Record<string, string | undefined>>,
 const flowIdIn = (form: Parameters): Option.Option<FlowId> =>
   Option.map(Option.filter(form.get("flow"), (text) => /^[0-9a-f]{16}$/.test(text)), (text) => FlowId.make(text))
 
-/** The answer to the consent page (product.md section 6, "Consent"). Whatever is refused sets no cookie. */
+/** The answer to the consent page. Whatever is refused sets no cookie. */
 export const ConsentRoutes = HttpLayerRouter.use((router) =>
   Effect.gen(function*() {
     const { publicUrl } = yield* AppConfig

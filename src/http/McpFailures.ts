@@ -11,7 +11,7 @@ interface Wire {
   readonly unknownSessionStatus: 404 | 410
 }
 
-/** What each failure looks like over the wire (product.md section 4, the table of answers). */
+/** What each failure looks like over the wire. */
 export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined): McpRefusal => {
   const answer = (status: number, message: string, headers: Readonly<Record<string, string>> = {}) =>
     new McpRefusal({ status, code: status === 200 || status >= 500 ? ErrorCode.internal : ErrorCode.invalidRequest, message, id, headers })

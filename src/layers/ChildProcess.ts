@@ -26,7 +26,7 @@ const maxUntaken = 4 * 1024 * 1024
 const maxStderrLine = 4096
 /** How long output may still come after the exit: a grandchild can hold the pipe open for ever. */
 const outputAfterExit = "500 millis"
-/** The stop ladder (product.md section 7). */
+/** The stop ladder. */
 const afterStdinClosed = "2 seconds"
 const afterTerm = "3 seconds"
 

@@ -31,7 +31,7 @@ export type Rotation =
 const refused = (reason: string): Rotation => ({ _tag: "Refused", reason })
 
 /**
- * Rotation of refresh tokens, part of `GrantsLive` (product.md section 6). What follows a token is derived from it with a
+ * Rotation of refresh tokens, part of `GrantsLive`. What follows a token is derived from it with a
  * nonce that is made when it is spent: so the same spent token gives the same answer although only hashes are stored,
  * and once the nonce is erased nobody can derive anything from an old token, not even with the store and the key.
  */

@@ -160,7 +160,7 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   headersTimeout: time("HEADERS_TIMEOUT", "10s", "How long a client may take to send the headers of a request."),
   bodyTimeout: time("BODY_TIMEOUT", "30s", "How long a client may take to send the body of a request."),
   maxBody: bytes("MAX_BODY", "4MiB", "The longest request body; longer ones are answered 413."),
-  maxLine: bytes("MAX_LINE", "16MiB", "The longest message of a child; a longer one ends it."),
+  maxLine: bytes("MAX_LINE", "16MiB", "The longest message of a child; a longer one is dropped."),
   maxJsonDepth: {
     ...count("MAX_JSON_DEPTH", 64, 1000, "How deeply objects and lists in a request may be nested."),
     parse: wholeNumber("64", { min: 8, max: 1000 })

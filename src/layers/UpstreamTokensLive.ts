@@ -63,7 +63,7 @@ const make = Effect.gen(function*() {
       Effect.zipRight(untilExpiry(row, pair, refused, Effect.fail(error)))
     )
 
-  /** What a refused refresh means. The order is that of product.md, "Upstream refresh". */
+  /** What a refused refresh means. The order matters: a sign-in beside the refresh must log nobody out. */
   const judge = Effect.fnUntraced(function*(row: UpstreamRow, pair: OpenPair, refreshToken: Redacted.Redacted, refused: boolean) {
     // A second login voids the first refresh token: the pair that did it may be on its way into the store.
     yield* signIns.settled

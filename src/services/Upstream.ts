@@ -3,7 +3,7 @@ import { Context, Schema } from "effect"
 import type { UserId } from "../domain/Ids.ts"
 
 /**
- * Forgejo said no in a way that trying again will not change (facts: the token endpoint's errors are all HTTP 400).
+ * Forgejo said no in a way that trying again will not change (its token endpoint answers all errors with HTTP 400).
  * `kind`: `grant` = the user must sign in again; `client` = the operator's client id or secret is wrong;
  * `token` = this access token is not accepted.
  */

@@ -12,7 +12,7 @@ export interface AccessToken {
   readonly expiresAt: number
 }
 
-/** The users' Forgejo token pairs: one row per user, sealed (product.md section 4, "Upstream pair"). */
+/** The users' Forgejo token pairs: one row per user, sealed. */
 export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<UpstreamTokens, {
   /**
    * Keeps a pair, uninterruptibly. It replaces the stored one only if its Forgejo grant differs or its counter is
