@@ -1,19 +1,23 @@
 const NEWLINE = 0x0a
+/** Bytes that are kept of both ends of a line that is too long: enough to see whose answer it was. */
+const END = 128
 
 /**
- * Cuts bytes into lines at any chunking. A line longer than `maxBytes` is dropped whole and counted; what is kept in
- * memory is never more than that. Invalid UTF-8 becomes U+FFFD, which leaves JSON structure intact.
+ * Cuts bytes into lines at any chunking. Of a line longer than `maxBytes` only the two ends are kept, for `onTooLong`; what
+ * is in memory is never much more than that. Invalid UTF-8 becomes U+FFFD, which leaves JSON structure intact.
  */
 export class LineSplitter {
-  /** Lines dropped for their length. */
-  dropped = 0
   private readonly maxBytes: number
+  private readonly onTooLong: (head: string, tail: string) => string | undefined
   private parts: Array<Buffer> = []
   private held = 0
-  private dropping = false
+  /** Set while the rest of a line that is too long is thrown away. */
+  private ends: { readonly head: Buffer; tail: Buffer } | undefined
 
-  constructor(maxBytes: number) {
+  /** `onTooLong` may give a line to put in the place of the one that is dropped. */
+  constructor(maxBytes: number, onTooLong: (head: string, tail: string) => string | undefined = () => undefined) {
     this.maxBytes = maxBytes
+    this.onTooLong = onTooLong
   }
 
   /** Takes the next bytes and gives the lines that they complete, without line ends. Empty lines are left out. */
@@ -31,20 +35,31 @@ export class LineSplitter {
   }
 
   private hold(part: Buffer): void {
-    if (this.dropping) return
+    if (part.length === 0) return
+    if (this.ends !== undefined) {
+      this.ends.tail = Buffer.concat([this.ends.tail, part.subarray(-END)]).subarray(-END)
+      return
+    }
     this.held += part.length
+    this.parts.push(part)
     if (this.held > this.maxBytes) {
-      this.dropping = true
-      this.dropped++
+      const line = Buffer.concat(this.parts)
+      // Copies: a view would keep the whole line in memory.
+      this.ends = { head: Buffer.from(line.subarray(0, END)), tail: Buffer.from(line.subarray(-END)) }
       this.parts = []
-    } else if (part.length > 0) this.parts.push(part)
+    }
   }
 
   private take(): string {
+    if (this.ends !== undefined) {
+      const { head, tail } = this.ends
+      this.ends = undefined
+      this.held = 0
+      return this.onTooLong(head.toString("utf8"), tail.toString("utf8")) ?? ""
+    }
     const line = this.parts.length === 1 ? this.parts[0] ?? Buffer.alloc(0) : Buffer.concat(this.parts)
     this.parts = []
     this.held = 0
-    this.dropping = false
     const end = line.length > 0 && line[line.length - 1] === 0x0d ? line.length - 1 : line.length
     return line.toString("utf8", 0, end)
   }

@@ -3,6 +3,7 @@ import { Cause, Deferred, Effect, Exit, Mailbox, Option } from "effect"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import type { Readable, Writable } from "node:stream"
+import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
 import { LineSplitter } from "../domain/LineSplitter.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
@@ -94,7 +95,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     )
 
     let untaken = 0
-    const out = new LineSplitter(request.maxLine)
+    const out = new LineSplitter(request.maxLine, (head, tail) => tooLong(request.maxLine, head, tail))
     process.stdout.on("data", (chunk: Buffer) => {
       for (const line of out.push(chunk)) {
         untaken += line.length
@@ -141,5 +142,16 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       })
     }
   })
+
+/**
+ * What stands in the place of an answer that is too long, so that its call need not wait for its deadline: an error, where
+ * the id can be seen at either end of the line, which is where JSON-RPC libraries write it.
+ */
+const tooLong = (maxLine: number, head: string, tail: string): string | undefined => {
+  const id = /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,/.exec(head)?.[1] ?? /"id"\s*:\s*(\d+)\s*\}\s*$/.exec(tail)?.[1]
+  return id === undefined
+    ? undefined
+    : encodeError(Number(id), ErrorCode.internal, `The answer is longer than ${maxLine} bytes. Ask for less, or have the operator raise MAX_LINE.`)
+}
 
 const withoutColours = (line: string): string => line.replace(/\x1b\[[0-9;]*[A-Za-z]/g, "")

@@ -22,13 +22,19 @@ describe("LineSplitter", () => {
     }))
   })
 
-  it("drops a line that is too long, counts it, and goes on with the next", () => {
-    const splitter = new LineSplitter(10)
-    const bytes = Buffer.from(`${"x".repeat(10)}\n${"y".repeat(11)}\nok\n`)
+  it("drops a line that is too long, tells of its ends, and goes on with the next", () => {
+    const dropped: Array<readonly [string, string]> = []
+    const splitter = new LineSplitter(10, (head, tail) => void dropped.push([head.slice(0, 2), tail.slice(-2)]))
+    const bytes = Buffer.from(`${"x".repeat(10)}\nab${"y".repeat(500)}cd\nok\n`)
     for (const size of [1, 4, 100]) {
       assert.deepStrictEqual(cut(bytes, [size]).flatMap((chunk) => splitter.push(chunk)), ["x".repeat(10), "ok"])
     }
-    assert.strictEqual(splitter.dropped, 3)
+    assert.deepStrictEqual(dropped, [["ab", "cd"], ["ab", "cd"], ["ab", "cd"]])
+  })
+
+  it("puts a line in the place of one that is too long, where it is given one", () => {
+    const splitter = new LineSplitter(10, () => "instead")
+    assert.deepStrictEqual(splitter.push(Buffer.from(`${"y".repeat(11)}\nok\n`)), ["instead", "ok"])
   })
 
   it("keeps what has no end yet, and replaces invalid UTF-8", () => {

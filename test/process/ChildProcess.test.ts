@@ -119,6 +119,22 @@ describe("a child process", () => {
       yield* close
     }))
 
+  it.live("the call whose answer is too long is told so at once, wherever the child writes the id", () =>
+    Effect.gen(function*() {
+      const script = `
+        const big = "x".repeat(200_000)
+        console.log(JSON.stringify({ jsonrpc: "2.0", id: 7, result: big }))
+        console.log(JSON.stringify({ result: { text: big, id: 1 }, jsonrpc: "2.0", id: 8 }))
+        console.log(JSON.stringify({ jsonrpc: "2.0", method: "m", params: { id: 9, big } }))
+        console.log("end")`
+      const { child, close } = yield* inScope(start(script, { maxLine: 100_000 }))
+      const lines: Array<string> = []
+      while (lines.at(-1) !== "end") lines.push(...(yield* child.takeLines))
+      assert.deepStrictEqual(lines.slice(0, -1).map((line) => JSON.parse(line).id), [7, 8])
+      assert.match(lines[0] ?? "", /longer than 100000 bytes.*MAX_LINE/)
+      yield* close
+    }))
+
   it.live("a line of many megabytes arrives whole, and a child that floods is slowed down, not stored", () =>
     Effect.gen(function*() {
       const { child, close } = yield* inScope(start("for (let n = 0; n < 20; n++) console.log(n + 'z'.repeat(3_000_000))", { maxLine: 16 * 1024 * 1024 }))
