@@ -8,7 +8,7 @@ const noUnownedFibers = ["error", {
 }]
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/"] },
+  { ignores: ["dist/", "dist.*/", "node_modules/"] },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {

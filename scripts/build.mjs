@@ -1,6 +1,6 @@
 // Bundles the daemon and the stand-in child into dist/. Native modules stay outside the bundle.
 import { execFileSync } from "node:child_process"
-import { chmodSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { build } from "esbuild"
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"))
@@ -14,10 +14,11 @@ const revision = () => {
   }
 }
 
-rmSync("dist", { recursive: true, force: true })
+// Built aside and put in place at the end: what runs from dist/ meanwhile still finds its parts.
+const aside = `dist.${process.pid}`
 await build({
   entryPoints: { main: "src/main.ts", "demo-child": "demo/child/main.ts" },
-  outdir: "dist",
+  outdir: aside,
   bundle: true,
   splitting: true,
   chunkNames: "chunks/[name]-[hash]",
@@ -31,4 +32,6 @@ await build({
   legalComments: "none",
   logLevel: "warning"
 })
-chmodSync("dist/main.js", 0o755)
+chmodSync(`${aside}/main.js`, 0o755)
+rmSync("dist", { recursive: true, force: true })
+renameSync(aside, "dist")
