@@ -1,6 +1,6 @@
 import { Migrator, SqlClient } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { problemOf } from "../domain/FileProblem.ts"
 import type { AppConfig } from "../services/AppConfig.ts"
 import type { StoreLocked, StoreTooNew } from "../services/StartupErrors.ts"
@@ -19,7 +19,12 @@ const pinPragmas = Effect.gen(function*() {
   yield* sql.unsafe("pragma busy_timeout = 5000")
 })
 
-const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations) })
+const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations) }).pipe(
+  // The library's own words on each step are no event names.
+  Logger.withMinimumLogLevel(LogLevel.Warning),
+  Effect.tap((applied) =>
+    applied.length === 0 ? Effect.void : Effect.annotateLogs(Effect.logInfo("store.migrated"), { version: Math.max(...applied.map(([id]) => id)) }))
+)
 
 /** Pragmas, then migrations. A failure of these is a bug or a damaged file: nobody above can do anything about it. */
 const prepare = Effect.zipRight(pinPragmas, migrate)

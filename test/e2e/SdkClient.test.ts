@@ -1,0 +1,155 @@
+import { assert, describe, it } from "@effect/vitest"
+import { auth, type OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
+import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js"
+import { Effect } from "effect"
+import { Browser, firstForm } from "../../demo/Browser.ts"
+import { ada, serving } from "../process/Serving.ts"
+
+const redirectUri = "http://127.0.0.1:9/callback"
+
+/** A person with a browser without script, who allows everything and signs in as Ada. */
+const answerOf = async (url: URL): Promise<URLSearchParams> => {
+  const browser = new Browser(redirectUri)
+  let page = await browser.get(url.href)
+  while (!page.url.startsWith(redirectUri)) {
+    const isLogin = firstForm(page)?.fields["user_name"] !== undefined
+    page = await browser.submit(page, isLogin ? { user_name: ada.login, password: ada.password } : {})
+  }
+  return new URL(page.url).searchParams
+}
+
+/** What an application keeps for the SDK's client. */
+class Provider implements OAuthClientProvider {
+  readonly redirectUrl = redirectUri
+  readonly clientMetadata: OAuthClientMetadata = {
+    client_name: "SDK client",
+    redirect_uris: [redirectUri],
+    grant_types: ["authorization_code", "refresh_token"],
+    response_types: ["code"],
+    token_endpoint_auth_method: "none"
+  }
+  client: OAuthClientInformationMixed | undefined
+  saved: OAuthTokens | undefined
+  verifier = ""
+  /** Where the SDK has sent the browser to, oldest first. */
+  readonly asked: Array<URL> = []
+
+  state = () => "state-of-the-application"
+  clientInformation = () => this.client
+  saveClientInformation = (client: OAuthClientInformationMixed) => {
+    this.client = client
+  }
+  tokens = () => this.saved
+  saveTokens = (tokens: OAuthTokens) => {
+    this.saved = tokens
+  }
+  redirectToAuthorization = (url: URL) => {
+    this.asked.push(url)
+  }
+  saveCodeVerifier = (verifier: string) => {
+    this.verifier = verifier
+  }
+  codeVerifier = () => this.verifier
+  invalidateCredentials = (scope: string) => {
+    if (scope === "all" || scope === "tokens") this.saved = undefined
+  }
+}
+
+const transportOf = (mcpUrl: string, authProvider: Provider) => new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider })
+
+// The types of the SDK's transport do not agree with its own interface under exactOptionalPropertyTypes.
+type SdkTransport = Parameters<Client["connect"]>[0]
+const connect = async (client: Client, transport: StreamableHTTPClientTransport) => client.connect(transport as SdkTransport)
+
+/** First contact: refused, asked in the browser, code redeemed, connected. */
+const connected = async (mcpUrl: string, provider: Provider) => {
+  const first = transportOf(mcpUrl, provider)
+  const refusal = await connect(new Client({ name: "sdk", version: "1" }), first)
+    .then(() => "connected", (cause: Error) => cause.constructor.name)
+  assert.strictEqual(refusal, "UnauthorizedError")
+  const answer = await answerOf(provider.asked.at(-1) ?? new URL("http://nowhere"))
+  assert.strictEqual(answer.get("state"), provider.state())
+  await first.finishAuth(answer.get("code") ?? "")
+  const client = new Client({ name: "sdk", version: "1" })
+  const transport = transportOf(mcpUrl, provider)
+  await connect(client, transport)
+  return { client, transport }
+}
+
+const revokeAccessToken = async (url: string, provider: Provider) => {
+  const body = new URLSearchParams({ token: provider.saved?.access_token ?? "", client_id: provider.client?.client_id ?? "" })
+  assert.strictEqual((await fetch(`${url}/oauth/revoke`, { method: "POST", body })).status, 200)
+}
+
+describe("the client of the MCP SDK", () => {
+  it.scopedLive("signs in, lists the tools, makes an issue, refreshes, and ends its session", () =>
+    Effect.gen(function*() {
+      const { daemon, forgejo, settings } = yield* serving()
+      yield* Effect.promise(async () => {
+        const provider = new Provider()
+        const { client, transport } = await connected(settings.mcpUrl, provider)
+        const [asked] = provider.asked
+        assert.strictEqual(asked?.searchParams.get("resource"), settings.mcpUrl)
+        assert.strictEqual(asked?.searchParams.get("code_challenge_method"), "S256")
+        assert.strictEqual(client.getServerVersion()?.name, "Forgejo MCP Server")
+
+        const { tools } = await client.listTools()
+        assert.isAbove(tools.length, 100)
+        assert.notInclude(tools.map(({ name }) => name), "download_release_attachment")
+        const issue = { owner: ada.login, repo: "playground", title: "From the SDK", body: "Hello" }
+        const made = await client.callTool({ name: "create_issue", arguments: issue })
+        assert.include(JSON.stringify(made.content), "From the SDK")
+        assert.deepStrictEqual(forgejo.issues(ada.login, "playground").map(({ title }) => title), ["From the SDK"])
+
+        // The access token ends; the session and the refresh token do not.
+        const before = provider.saved
+        const sessionId = transport.sessionId
+        await revokeAccessToken(settings.url, provider)
+        const again = await client.listTools()
+        assert.lengthOf(again.tools, tools.length)
+        assert.notStrictEqual(provider.saved?.access_token, before?.access_token)
+        assert.notStrictEqual(provider.saved?.refresh_token, before?.refresh_token)
+        assert.strictEqual(transport.sessionId, sessionId)
+
+        await revokeAccessToken(settings.url, provider)
+        const reconnected = new Client({ name: "sdk", version: "1" })
+        const second = transportOf(settings.mcpUrl, provider)
+        await connect(reconnected, second)
+        assert.notStrictEqual(second.sessionId, sessionId)
+        assert.lengthOf((await reconnected.listTools()).tools, tools.length)
+        assert.lengthOf(provider.asked, 1, "the person was asked once")
+
+        await transport.terminateSession()
+        await second.terminateSession()
+        assert.isUndefined(transport.sessionId)
+        await Promise.all([client.close(), reconnected.close()])
+      })
+      assert.deepStrictEqual(daemon.children(), [])
+    }))
+
+  it.scopedLive("auth() refreshes without a person, again and again, and asks when the grant is gone", () =>
+    Effect.gen(function*() {
+      const { settings } = yield* serving()
+      yield* Effect.promise(async () => {
+        const provider = new Provider()
+        const { client } = await connected(settings.mcpUrl, provider)
+        const seen = new Set([provider.saved?.access_token])
+        for (let round = 0; round < 3; round++) {
+          assert.strictEqual(await auth(provider, { serverUrl: settings.mcpUrl }), "AUTHORIZED")
+          seen.add(provider.saved?.access_token)
+        }
+        assert.strictEqual(seen.size, 4)
+        assert.lengthOf(provider.asked, 1)
+        assert.isNotEmpty((await client.listTools()).tools)
+
+        const body = new URLSearchParams({ token: provider.saved?.refresh_token ?? "", client_id: provider.client?.client_id ?? "" })
+        assert.strictEqual((await fetch(`${settings.url}/oauth/revoke`, { method: "POST", body })).status, 200)
+        const refusal = await client.listTools().then(() => "answered", (cause: Error) => cause.constructor.name)
+        assert.strictEqual(refusal, "UnauthorizedError")
+        assert.lengthOf(provider.asked, 2)
+        await client.close()
+      })
+    }))
+})

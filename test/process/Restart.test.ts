@@ -1,0 +1,111 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Browser } from "../../demo/Browser.ts"
+import { OAuthClient } from "../../demo/OAuthClient.ts"
+import { s256Challenge } from "../../src/domain/Pkce.ts"
+import { tempDirectory } from "../fakes/TempDirectory.ts"
+import { untilGone } from "./DaemonProcess.ts"
+import { ada, openSession, refresh, serve, serving, signIn } from "./Serving.ts"
+
+const verifier = "the-verifier-of-a-login-that-outlives-the-daemon-01"
+const redirectUri = "http://127.0.0.1:9/callback"
+
+/** Answers `initialize`, and ends neither with its input nor at TERM. */
+const stubbornChild = `
+process.on("SIGTERM", () => {})
+setInterval(() => {}, 1000)
+process.stdin.setEncoding("utf8").once("data", (line) => {
+  const result = { protocolVersion: "2025-11-25", capabilities: {}, serverInfo: { name: "stubborn", version: "1" } }
+  console.log(JSON.stringify({ jsonrpc: "2.0", id: JSON.parse(line).id, result }))
+})
+`
+
+describe("serve, killed with kill -9", () => {
+  it.scopedLive("even a child that ignores the end of its input dies", () =>
+    Effect.gen(function*() {
+      const script = join(yield* tempDirectory, "stubborn.mjs")
+      writeFileSync(script, stubbornChild)
+      const { daemon, settings } = yield* serving({ FJMCP_CHILD_COMMAND: `"${process.execPath}" "${script}"` })
+      yield* openSession(settings.mcpUrl, (yield* signIn(settings.mcpUrl)).access_token)
+      const children = daemon.children()
+      assert.lengthOf(children, 1)
+      yield* daemon.end("SIGKILL")
+      yield* untilGone(children)
+    }))
+
+  it.scopedLive("the next start takes the old tokens, and answers 404 to the old session", () =>
+    Effect.gen(function*() {
+      const { daemon, settings } = yield* serving()
+      const { access_token, clientId, refresh_token } = yield* signIn(settings.mcpUrl)
+      const client = yield* openSession(settings.mcpUrl, access_token)
+      assert.deepInclude(yield* daemon.end("SIGKILL"), { code: null, signal: "SIGKILL" })
+
+      yield* serve(settings)
+      const old = yield* Effect.promise(() => client.request("tools/list"))
+      assert.strictEqual(old.status, 404)
+      const again = yield* openSession(settings.mcpUrl, access_token)
+      assert.isDefined((yield* Effect.promise(() => again.request("tools/list"))).result)
+      const refreshed = yield* refresh(settings.url, clientId, refresh_token)
+      assert.strictEqual(refreshed.status, 200)
+      yield* openSession(settings.mcpUrl, refreshed.tokens.access_token)
+    }))
+
+  it.scopedLive("a sign-in whose consent page, and one whose Forgejo page was open can be completed", () =>
+    Effect.gen(function*() {
+      const { daemon, settings } = yield* serving()
+      const oauth = new OAuthClient(settings.mcpUrl)
+      const server = yield* Effect.promise(() => oauth.discover())
+      const clientId = yield* Effect.promise(() => oauth.register(server, "Patient"))
+      const url = `${server.authorization_endpoint}?${new URLSearchParams({
+        response_type: "code",
+        client_id: clientId,
+        redirect_uri: redirectUri,
+        state: "client-state",
+        code_challenge: s256Challenge(verifier),
+        code_challenge_method: "S256"
+      })}`
+      const [asked, leaving] = [new Browser(redirectUri), new Browser(redirectUri)]
+      const consentPage = yield* Effect.promise(() => asked.get(url))
+      const loginPage = yield* Effect.promise(async () => leaving.submit(await leaving.get(url)))
+      assert.include(loginPage.url, "/user/login")
+      yield* daemon.end("SIGKILL")
+      yield* serve(settings)
+
+      const credentials = { user_name: ada.login, password: ada.password }
+      const codes = yield* Effect.promise(async () => {
+        const first = await leaving.submit(await leaving.submit(loginPage, credentials))
+        // Forgejo remembers the grant by now, and does not ask a second time.
+        const second = await asked.submit(await asked.submit(consentPage), credentials)
+        return [first, second].map((page) => new URL(page.url).searchParams)
+      })
+      for (const answer of codes) {
+        assert.strictEqual(answer.get("state"), "client-state", answer.toString())
+        const body = new URLSearchParams({
+          grant_type: "authorization_code",
+          client_id: clientId,
+          code: answer.get("code") ?? "",
+          redirect_uri: redirectUri,
+          code_verifier: verifier
+        })
+        const tokens = yield* Effect.promise(() => fetch(server.token_endpoint, { method: "POST", body }))
+        assert.strictEqual(tokens.status, 200)
+      }
+    }))
+
+  it.scopedLive("an issue that was answered is there, and no secret lies open in the data directory", () =>
+    Effect.gen(function*() {
+      const { daemon, forgejo, settings } = yield* serving()
+      const { access_token, refresh_token } = yield* signIn(settings.mcpUrl)
+      const client = yield* openSession(settings.mcpUrl, access_token)
+      const upstream = forgejo.requests.all.flatMap(({ authorization }) => /^(?:Bearer|token) (.+)/i.exec(authorization ?? "")?.[1] ?? [])
+      assert.isNotEmpty(upstream)
+      yield* daemon.end("SIGKILL")
+      const files = readdirSync(settings.dataDir).filter((name) => name.includes("sqlite"))
+      assert.include(files, "broker.sqlite-wal")
+      const data = files.map((name) => readFileSync(join(settings.dataDir, name), "latin1")).join("\n")
+      const secrets = [access_token, refresh_token, client.sessionId ?? "?", settings.clientSecret, ...upstream]
+      assert.deepStrictEqual(secrets.filter((secret) => data.includes(secret)), [])
+    }))
+})
