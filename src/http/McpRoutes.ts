@@ -30,7 +30,7 @@ const preflightHeaders = {
   "access-control-max-age": "600"
 }
 
-/** `/mcp`. The order of the checks is that of product.md section 4. */
+/** `/mcp`. The order of the checks is part of the contract: docs/architecture.md, "The life of a request". */
 export const McpRoutes = HttpLayerRouter.use((router) =>
   Effect.gen(function*() {
     const config = yield* AppConfig
@@ -49,12 +49,12 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
         : eventStream(events, call, { ...noStore, ...headers })
     })
 
-    const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request) {
+    const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request, accept: Accepted) {
       const opened = yield* sessions.open(grant, request).pipe(
         Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
         Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
       )
-      return HttpServerResponse.text(opened.line, { contentType: "application/json", headers: { ...noStore, ...opened.headers } })
+      return yield* respond({ take: Effect.succeed([{ line: opened.line, final: true }]) }, accept, opened.headers)
     })
 
     /** A request without an id goes to the grant's default session. */
@@ -65,7 +65,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     })
 
     const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
-      if (request.method === "initialize") return yield* initialize(grant, request)
+      if (request.method === "initialize") return yield* initialize(grant, request, accept)
       if (id !== undefined) {
         const session = yield* sessions.find(grant, id)
         return yield* respond(yield* session.call(request), accept, {})

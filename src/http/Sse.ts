@@ -12,11 +12,11 @@ export const eventStream = (
   headers: Readonly<Record<string, string>>
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.stream(
-    Stream.paginateEffect(first, (events) => {
-      const text = events.map((event) => encode(event.line)).join("")
-      return events.some((event) => event.final)
-        ? Effect.succeed([text, Option.none<ReadonlyArray<CallEvent>>()] as const)
-        : Effect.map(call.take, (next) => [text, Option.some(next)] as const)
-    }).pipe(Stream.encodeText),
+    // What came is on its way before the next is waited for.
+    Stream.paginateEffect(Effect.succeed(first), (take: Call["take"]) =>
+      Effect.map(take, (events) => {
+        const text = events.map((event) => encode(event.line)).join("")
+        return [text, events.some((event) => event.final) ? Option.none<Call["take"]>() : Option.some(call.take)] as const
+      })).pipe(Stream.encodeText),
     { contentType: "text/event-stream", headers: { ...headers, "x-accel-buffering": "no" } }
   )

@@ -3,6 +3,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
 import type { Server } from "node:http"
 import { createServer } from "node:http"
+import type { Socket } from "node:net"
 import { revision, version } from "../domain/Build.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
@@ -53,6 +54,17 @@ export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
   yield* Effect.logInfo("broker.listening").pipe(
     Effect.annotateLogs({ address: `${config.listen.host}:${config.listen.port}`, publicUrl: config.publicUrl, version, revision })
   )
+  // Browsers and proxies open connections in advance. Node takes one that has never said anything for busy, and once the
+  // server is closed nothing times it out: it would hold up every shutdown.
+  const sockets = new Set<Socket>()
+  server.on("connection", (socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+  const closeIdle = Effect.sync(() => {
+    server.closeIdleConnections()
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  })
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       const closed = yield* Deferred.make<void>()
@@ -60,7 +72,7 @@ export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
       yield* Effect.logInfo("broker.draining")
       server.close(() => Deferred.unsafeDone(closed, Exit.void))
       yield* Deferred.await(closed).pipe(
-        Effect.raceFirst(Effect.repeat(Effect.sync(() => server.closeIdleConnections()), idleSocketSweep)),
+        Effect.raceFirst(Effect.repeat(closeIdle, idleSocketSweep)),
         Effect.interruptible,
         Effect.timeoutOption(config.drainGrace)
       )
