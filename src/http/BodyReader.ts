@@ -1,11 +1,12 @@
 import type { HttpServerRequest } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Data, Effect } from "effect"
+import { isUtf8 } from "node:buffer"
 
 /** The body is larger than it may be; `limit` in bytes. */
 export class BodyTooLarge extends Data.TaggedError("BodyTooLarge")<{ readonly limit: number }> {}
-/** The connection ended before the body did. */
-export class BodyBroken extends Data.TaggedError("BodyBroken") {}
+/** The connection ended before the body did (`cut short`), or the body is no UTF-8. */
+export class BodyBroken extends Data.TaggedError("BodyBroken")<{ readonly why: "cut short" | "not UTF-8" }> {}
 
 /**
  * Reads a request's body as UTF-8 text of at most `limit` bytes, straight from Node's request: the platform's own way
@@ -28,8 +29,11 @@ export const readBody = (request: HttpServerRequest.HttpServerRequest, limit: nu
     }
     if (Number(request.headers["content-length"] ?? 0) > limit) return tooLarge()
     message.on("data", onData)
-    message.once("end", () => resume(Effect.succeed(parts.length === 1 ? String(parts[0]) : Buffer.concat(parts).toString("utf8"))))
-    const broken = () => resume(new BodyBroken())
+    message.once("end", () => {
+      const body = Buffer.concat(parts)
+      resume(isUtf8(body) ? Effect.succeed(body.toString("utf8")) : new BodyBroken({ why: "not UTF-8" }))
+    })
+    const broken = () => resume(new BodyBroken({ why: "cut short" }))
     message.once("error", broken)
     message.once("aborted", broken)
   })

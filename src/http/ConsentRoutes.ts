@@ -33,6 +33,16 @@ const forged = (flowId: FlowId, reason: string) =>
       + `answer for you. ${startAgain}`
   })
 
+/** Said here, since the browser would be sent to a Forgejo that does not answer. Allow can be pressed again. */
+const forgejoAway = (flowId: FlowId, reason: string) =>
+  new ConsentProblem({
+    status: 503,
+    flowId,
+    reason: `Forgejo: ${reason}`,
+    title: "Forgejo cannot be reached",
+    detail: "You would sign in there, and it does not answer this broker now. Wait a minute, go back one page and press Allow again."
+  })
+
 const toProblem = (flowId: FlowId) => (refusal: LoginRefused): ConsentProblem => {
   switch (refusal.reason) {
     case "forged":
@@ -92,6 +102,7 @@ export const ConsentRoutes = HttpLayerRouter.use((router) =>
           detail: unknownClient.detail
         })
       }
+      yield* Effect.mapError(upstream.version, ({ reason }) => forgejoAway(proof.flowId, reason))
       yield* clients.remember(client.value)
       const location = yield* upstream.authorizeUrl({ state: leaving.state, codeChallenge: leaving.codeChallenge })
       yield* Effect.logInfo("signin.allowed").pipe(Effect.annotateLogs({ flow: proof.flowId, client: client.value.key }))

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { revision, version } from "../domain/Build.ts"
 import { Children } from "../services/Children.ts"
 import { Draining } from "../services/Draining.ts"
-import { Upstream } from "../services/Upstream.ts"
+import { Upstream, UpstreamUnavailable } from "../services/Upstream.ts"
 
 const headers = { "cache-control": "no-store" }
 
@@ -15,9 +15,14 @@ export const HealthRoutes = HttpLayerRouter.use((router) =>
     const upstream = yield* Upstream
     const children = yield* Children
     const draining = yield* Draining
+    // A probe does not wait as long as a sign-in would.
+    const withinProbe = Effect.timeoutFail({
+      duration: "3 seconds",
+      onTimeout: () => new UpstreamUnavailable({ endpoint: "version", reason: "no answer within 3 seconds" })
+    })
     // Probes come often and from everywhere; Forgejo is asked at most once in five seconds.
     const forgejo = yield* Effect.cachedWithTTL(
-      Effect.match(upstream.version, { onSuccess: () => "ok", onFailure: ({ reason }) => `cannot be reached (${reason}); check FORGEJO_URL` }),
+      Effect.match(withinProbe(upstream.version), { onSuccess: () => "ok", onFailure: ({ reason }) => `cannot be reached (${reason}); check FORGEJO_URL` }),
       "5 seconds"
     )
     const child = Effect.match(children.check, { onSuccess: () => "ok", onFailure: ({ detail }) => detail })

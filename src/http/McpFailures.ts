@@ -31,7 +31,7 @@ export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined):
         { "retry-after": String(failure.retryAfter) }
       )
     case "SessionBusy":
-      return answer(200, `This session has ${failure.limit} calls in flight, as many as it may have. Wait for one to be answered.`)
+      return answer(200, `This session has as many calls in flight as it may have (${failure.limit}). Wait for one to be answered.`)
     case "StartFailed":
       return answer(
         200,

@@ -43,6 +43,8 @@ export const readMessage = (
       Effect.mapError((error) =>
         error._tag === "BodyTooLarge"
           ? refusal(413, `The body is larger than ${error.limit} bytes. Send less at once, or have the operator raise MAX_BODY.`)
+          : error.why === "not UTF-8"
+          ? refusal(400, "The body is not UTF-8; send one JSON-RPC 2.0 message as UTF-8 text.", ErrorCode.parse)
           : refusal(400, "The body ended before it was complete. Send it again.")
       )
     )

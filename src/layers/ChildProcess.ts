@@ -127,6 +127,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
 
     return {
       pid: process.pid ?? 0,
+      kill: killGroup(process, "SIGKILL"),
       exited: Deferred.await(exited),
       send: (line) =>
         Effect.suspend((): Effect.Effect<void, ChildGone | ChildStalled> => {

@@ -18,6 +18,8 @@ export interface Generation {
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
   readonly gone: Effect.Effect<ChildGone>
+  /** Ends the child without its stop ladder. */
+  readonly kill: Effect.Effect<void>
   /** Nothing while the child lives. Known before its calls are told. */
   readonly ended: Effect.Effect<Option.Option<ChildGone>>
 }
@@ -127,6 +129,7 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
 
     return {
       gone: Deferred.await(gone),
+      kill: child.kill,
       ended: Effect.sync(() => ended),
       // One step as far as interruption goes: a call that is registered has been sent, and has a deadline.
       call: (request, settled) =>

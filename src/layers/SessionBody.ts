@@ -1,5 +1,5 @@
 import type { Deferred } from "effect"
-import { Clock, Duration, Effect, Ref } from "effect"
+import { Clock, Duration, Effect, Option, Ref } from "effect"
 import type { SessionKey } from "../domain/Ids.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
@@ -48,6 +48,8 @@ export const makeSession = (
       answer.complete(encodeError(request.id, ErrorCode.invalidParams, refused))
       return answer
     }
+    // A child that has just gone has not yet ended its session.
+    if (Option.isSome(yield* generation.ended)) return yield* new SessionEnded()
     const isActivity = request.method !== "ping"
     const now = yield* Clock.currentTimeMillis
     const begun = yield* Ref.modify(running.state, (state) => begin(state, now, limits.maxCalls, isActivity))

@@ -33,8 +33,11 @@ const make = Effect.gen(function*() {
   /** The life of a session: the child comes up, is spoken to, and goes; whatever happens, its process group goes with the scope. */
   const body = (entry: Entry, grant: Grant, initialize: Request, id: Redacted.Redacted) => {
     const { handle: running, key } = entry
+    const stopped = Deferred.await(running.stop)
     const live = Effect.gen(function*() {
-      const { generation, initializeLine, tokenExpiresAt } = yield* start(grant, initialize, key.slice(0, 12))
+      const up = yield* Effect.raceFirst(Effect.asSome(start(grant, initialize, key.slice(0, 12))), Effect.as(stopped, Option.none()))
+      if (Option.isNone(up)) return yield* stopped
+      const { generation, initializeLine, tokenExpiresAt } = up.value
       // A grant that ended while the child came up was not in time to stop us.
       if (!(yield* grants.isLive(grant.id))) return "grant_ended" as const
       yield* rows.insert({
@@ -58,6 +61,8 @@ const make = Effect.gen(function*() {
       return yield* Effect.raceAll([
         Effect.as(generation.gone, "child_gone" as const),
         becomesIdle(running.state, config.sessionIdle),
+        // A revoked client's calls must not go on for the seconds of a polite stop.
+        Effect.tap(stopped, (reason) => reason === "grant_ended" ? generation.kill : Effect.void),
         // Until children are replaced in time: a session that says it is over beats one whose every call fails.
         Effect.as(Effect.sleep(Duration.millis(tokenExpiresAt - now)), "token_expired" as const)
       ])
@@ -79,7 +84,6 @@ const make = Effect.gen(function*() {
       })
 
     return live.pipe(
-      Effect.raceFirst(Deferred.await(running.stop)),
       Effect.onExit((exit) => retire(endOf(exit))),
       Effect.scoped,
       Effect.onExit(settle),

@@ -24,6 +24,8 @@ export interface Child {
   readonly send: (line: string) => Effect.Effect<void, ChildGone | ChildStalled>
   /** Waits for output, then takes all whole lines that have come. Secrets are already replaced. Fails at the end of output. */
   readonly takeLines: Effect.Effect<Chunk.Chunk<string>, ChildGone>
+  /** KILL to the whole group, at once; the scope still does the rest. */
+  readonly kill: Effect.Effect<void>
   /** Completes when the process has ended; never fails. */
   readonly exited: Effect.Effect<ChildGone>
 }

@@ -21,7 +21,12 @@ export const brief = Schedule.intersect(Schedule.spaced("300 millis"), Schedule.
  * Between attempts to reach Forgejo while somebody waits: a quarter of a second, doubling, with jitter. None begins after
  * eight seconds, so that a Forgejo that hangs is not asked a second time.
  */
-export const upstreamRetry = Schedule.exponential("250 millis").pipe(Schedule.jittered, Schedule.upTo("8 seconds"))
+export const upstreamRetry = Schedule.exponential("250 millis").pipe(
+  Schedule.jittered,
+  // `upTo` looks before the delay, which may be as long again as all before it.
+  Schedule.upTo("8 seconds"),
+  Schedule.intersect(Schedule.recurs(5))
+)
 
 /** While draining: how often connections that have fallen idle are closed. */
 export const idleSocketSweep = Schedule.spaced("50 millis")

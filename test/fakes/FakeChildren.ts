@@ -10,6 +10,8 @@ export interface FakeChild {
   /** What the broker sent, parsed. */
   readonly received: Array<Json>
   alive: boolean
+  /** Whether it was ended without a stop ladder. */
+  killed: boolean
   /** Writes one line to the broker. */
   readonly emit: (message: Json | string) => void
   /** Ends as a crashed process does. */
@@ -47,6 +49,7 @@ const start = (play: Play, token: string) =>
       token,
       received: [],
       alive: true,
+      killed: false,
       emit: (message) => lines.unsafeOffer(typeof message === "string" ? message : JSON.stringify(message)),
       crash: end
     }
@@ -70,6 +73,10 @@ const start = (play: Play, token: string) =>
     )
     return {
       pid: play.children.length,
+      kill: Effect.sync(() => {
+        child.killed = true
+        end()
+      }),
       exited: Deferred.await(exited),
       takeLines: Effect.map(lines.takeAll, ([taken]) => taken),
       send: (line) =>

@@ -64,6 +64,7 @@ describe("Sessions", () => {
       assert.strictEqual(living(play), 1)
       yield* sessions.end(anna, Redacted.value(id))
       assert.strictEqual(living(play), 0)
+      assert.isFalse(play.children[0]?.killed, "it was asked first")
       assert.strictEqual(yield* sessions.size, 0)
     }).pipe(Effect.provide(testSessions())))
 
@@ -116,6 +117,18 @@ describe("Sessions", () => {
       assert.strictEqual(yield* tagOf(sessions.find(anna, Redacted.value(id))), "SessionEnded")
     }).pipe(Effect.provide(testSessions())))
 
+  it.effect("a call that comes between a crash and its session's end is told that the session has ended", () =>
+    Effect.gen(function*() {
+      const sessions = yield* Sessions
+      const play = yield* FakeChildren
+      const { session } = yield* sessions.open(anna, initialize())
+      const heard = play.children[0]?.received.length
+      play.children[0]?.crash()
+      while ((yield* Effect.either(session.call(request("ping"))))._tag === "Right") yield* Effect.yieldNow()
+      assert.strictEqual(yield* tagOf(session.call(request("tools/call"))), "SessionEnded")
+      assert.strictEqual(play.children[0]?.received.length, heard)
+    }).pipe(Effect.provide(testSessions())))
+
   it.effect("caps: the user's own first, then the total; Retry-After is between 1 and 60 s", () =>
     Effect.gen(function*() {
       const sessions = yield* Sessions
@@ -159,6 +172,7 @@ describe("Sessions", () => {
       assert.strictEqual(living(play), 3)
       yield* grants.revoke(anna)
       assert.strictEqual(yield* first.session.done, "grant_ended")
+      assert.deepStrictEqual(play.children.map((child) => child.killed), [true, false, false], "a revoked client's calls do not go on")
       assert.isTrue(Exit.isFailure(yield* Fiber.join(starting)))
       assert.strictEqual(living(play), 1)
       play.mode = "up"

@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { ben, children, initialize, notification, rpc, testBroker } from "./TestBroker.ts"
+import { errorOf, response } from "./Wire.ts"
+
+describe("settings of sessions", () => {
+  it.scopedLive("at a user's cap: 503, and the seconds until a slot can come free; a slot given back is good at once", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ maxSessions: 2, maxSessionsPerUser: 1 })
+      const client = yield* broker.signIn()
+      const session = yield* broker.open(client)
+      const full = yield* broker.post(client, initialize("2025-11-25", "mine"))
+      assert.deepStrictEqual([full.status, full.headers.get("retry-after"), response(full).id], [503, "60", "mine"])
+      assert.strictEqual(errorOf(full).message, "You have as many sessions as one user may have. Close one, or try again in 60 s.")
+      const second = yield* broker.signIn(ben)
+      const his = yield* broker.open(second)
+      yield* broker.delete(client, session)
+      yield* broker.open(client)
+      yield* broker.delete(second, his)
+      assert.strictEqual(children().length, 1)
+    }))
+
+  it.scopedLive("at the broker's own cap the sentence is another one, and the default session is no way round it", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ maxSessions: 1 })
+      yield* broker.open(yield* broker.signIn())
+      const other = yield* broker.signIn(ben)
+      for (const message of [initialize(), rpc(1, "tools/list")]) {
+        const full = yield* broker.post(other, message)
+        assert.deepStrictEqual([full.status, full.headers.get("retry-after")], [503, "60"])
+        assert.strictEqual(errorOf(full).message, "All session slots of this broker are taken. Try again in 60 s.")
+      }
+    }))
+
+  it.scopedLive("SESSIONLESS=reject: 400 with a sentence, and initialize is as ever; UNKNOWN_SESSION_STATUS=404", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ sessionless: "reject", unknownSessionStatus: 404 })
+      const client = yield* broker.signIn()
+      const refused = yield* broker.post(client, rpc("r", "tools/list"))
+      assert.deepStrictEqual([refused.status, response(refused).id], [400, "r"])
+      assert.strictEqual(errorOf(refused).message, "Send the Mcp-Session-Id that initialize was answered with.")
+      assert.strictEqual((yield* broker.post(client, notification("notifications/initialized"))).status, 400)
+      const session = yield* broker.open(client)
+      assert.strictEqual((yield* broker.post(client, rpc(1, "tools/list"), { session })).status, 200)
+      assert.strictEqual((yield* broker.post(client, rpc(1, "tools/list"), { session: "0".repeat(48) })).status, 404)
+    }))
+})
