@@ -22,6 +22,7 @@ const has = (...flags: ReadonlyArray<string>): boolean => process.argv.slice(2).
 /** Help and version are ours: the library's help has a paragraph of boilerplate for each flag, and colours also in a pipe. */
 const main = Effect.gen(function*() {
   if (has("--version")) return yield* print(versionText)
+  if (name === "help" && rest[0] !== undefined && rest[0] in commands) return yield* print(rest[0] === "serve" ? serveHelp : demoHelp)
   if (name === undefined || name === "help" || name === "--help" || name === "-h") return yield* print(rootHelp)
   if (!Object.hasOwn(commands, name)) {
     const meant = nearest(name, Object.keys(commands))

@@ -10,6 +10,7 @@ import type { DemoForgejo } from "../../demo/DemoForgejo.ts"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
 import { OAuthClient } from "../../demo/OAuthClient.ts"
+import { splitWords } from "../domain/ShellWords.ts"
 import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
 import { BrokerLive } from "../layers/Broker.ts"
 import { LoggingLive } from "../layers/LoggingLive.ts"
@@ -18,16 +19,22 @@ import { CommandFailed, complain, print } from "./CommandFailed.ts"
 import { demoBanner } from "./DemoBanner.ts"
 import { programName } from "./Help.ts"
 
-interface DemoOptions {
+interface DemoFlags {
   readonly once: boolean
-  readonly port: Option.Option<number>
+  readonly port: Option.Option<string>
   readonly child: Option.Option<string>
-  readonly tokens: Option.Option<number>
+  readonly tokens: Option.Option<string>
 }
 
-const madeByTheDemo = ["FJMCP_PUBLIC_URL", "FJMCP_FORGEJO_URL", "FJMCP_FORGEJO_CLIENT_ID", "FJMCP_FORGEJO_CLIENT_SECRET"]
-/** What it makes itself also has other spellings, which must not meet the demo's own as a second source. */
-const overridden = [...madeByTheDemo, "FJMCP_FORGEJO_INTERNAL_URL", "FJMCP_FORGEJO_CLIENT_SECRET_FILE"]
+/** The four settings that the demo makes itself, in every spelling. */
+const madeByTheDemo = [
+  "FJMCP_PUBLIC_URL",
+  "FJMCP_FORGEJO_URL",
+  "FJMCP_FORGEJO_INTERNAL_URL",
+  "FJMCP_FORGEJO_CLIENT_ID",
+  "FJMCP_FORGEJO_CLIENT_SECRET",
+  "FJMCP_FORGEJO_CLIENT_SECRET_FILE"
+]
 const defaultPort = 8080
 
 const fail = (sentence: string) => Effect.zipRight(complain(`${programName}: ${sentence}\n`), new CommandFailed({ code: 1 }))
@@ -59,29 +66,40 @@ const tokenOf = (mcpUrl: string, user: { readonly login: string; readonly passwo
     return (await oauth.signIn(server, await oauth.register(server, `Demo of ${user.login}`), user)).access_token
   })
 
-/** Wrong flags: 2, as for wrong settings. */
-const checkFlags = ({ port, tokens }: DemoOptions) => {
-  const wrong = Option.exists(port, (given) => given < 1 || given > 65535)
-    ? "--port must be between 1 and 65535, for example --port 8080"
-    : Option.exists(tokens, (given) => given < 1)
-    ? "--tokens must be at least 1, for example --tokens 8"
-    : undefined
-  return wrong === undefined ? Effect.void : Effect.zipRight(complain(`${programName}: ${wrong}\n`), new CommandFailed({ code: 2 }))
-}
+/** Wrong flags end with 2, as wrong settings do. */
+const refuse = (sentence: string) => Effect.zipRight(complain(`${programName}: ${sentence}\n`), new CommandFailed({ code: 2 }))
 
-const run = (options: DemoOptions) =>
+const wholeNumber = (flag: string, text: Option.Option<string>, max: number, example: string) =>
+  Option.match(text, {
+    onNone: () => Effect.succeedNone,
+    onSome: (given) =>
+      /^\d{1,6}$/.test(given) && Number(given) >= 1 && Number(given) <= max
+        ? Effect.succeedSome(Number(given))
+        : refuse(`${flag} must be a whole number from 1 to ${max}, for example ${flag} ${example}`)
+  })
+
+const run = (flags: DemoFlags) =>
   Effect.gen(function*() {
-    yield* checkFlags(options)
+    const askedPort = yield* wholeNumber("--port", flags.port, 65535, "8080")
+    const tokenCount = yield* wholeNumber("--tokens", flags.tokens, 1000, "8")
+    const child = Option.map(flags.child, splitWords)
+    if (Option.exists(child, (words) => Either.isLeft(words) || words.right.length === 0)) {
+      return yield* refuse("--child needs a command, in quotes where it has spaces, for example --child \"node server.js\"")
+    }
     const env: Record<string, string | undefined> = { ...process.env }
     for (const name of madeByTheDemo) {
       if (env[name] !== undefined) yield* complain(`${programName}: ${name} is ignored, the demo makes it itself\n`)
+      delete env[name]
     }
-    for (const name of overridden) delete env[name]
-    const ownPort = options.once ? yield* freePort : defaultPort
-    const listen = Option.match(options.port, { onNone: () => env.FJMCP_LISTEN ?? `127.0.0.1:${ownPort}`, onSome: (port) => `127.0.0.1:${port}` })
-    const port = Number(/:(\d+)$/.exec(listen)?.[1] ?? defaultPort)
-    const publicUrl = `http://127.0.0.1:${port}`
-    const { clientId, clientSecret, extraUsers, forgejo } = yield* standInForgejo(publicUrl, Option.getOrElse(options.tokens, () => 0))
+    // A credential of a service around us would be a second source of the demo's own secret.
+    delete env.CREDENTIALS_DIRECTORY
+    const ownPort = Option.isSome(askedPort) ? askedPort.value : flags.once ? yield* freePort : defaultPort
+    const configured = Option.isNone(askedPort) ? env.FJMCP_LISTEN : undefined
+    // The public URL has to be known before anything listens, so a port 0 is chosen here.
+    const listen = configured?.endsWith(":0") === true ? `${configured.slice(0, -1)}${yield* freePort}` : configured ?? `127.0.0.1:${ownPort}`
+    const publicUrl = `http://127.0.0.1:${/:(\d+)$/.exec(listen)?.[1] ?? defaultPort}`
+    const { clientId, clientSecret, extraUsers, forgejo } = yield* standInForgejo(publicUrl, Option.getOrElse(tokenCount, () => 0))
+    const isStandIn = Option.isNone(flags.child) && env.FJMCP_CHILD_COMMAND === undefined
 
     const read = readSettings({
       flags: new Map(),
@@ -92,17 +110,18 @@ const run = (options: DemoOptions) =>
         FJMCP_FORGEJO_CLIENT_ID: clientId,
         FJMCP_FORGEJO_CLIENT_SECRET: clientSecret,
         FJMCP_LISTEN: listen,
-        ...Option.match(options.child, { onNone: () => ({}), onSome: (command) => ({ FJMCP_CHILD_COMMAND: command }) })
+        ...Option.match(flags.child, { onNone: () => ({}), onSome: (command) => ({ FJMCP_CHILD_COMMAND: command }) })
       },
       readFile: readFileText,
       defaults: new Map([
         ["CHILD_COMMAND", standInChild],
+        ...(isStandIn ? [["CHILD_PRESET", "forgejo-mcp"] as const] : []),
         ["DATA_DIR", yield* temporaryFolder],
         ["DRAIN_GRACE", "2s"],
         ["LOG_FORMAT", "pretty"],
         ["MAX_SESSIONS", "4096"],
         ["MAX_SESSIONS_PER_USER", "4096"],
-        ...(options.once ? [["LOG_LEVEL", "warning"] as const] : [])
+        ...(flags.once ? [["LOG_LEVEL", "warning"] as const] : [])
       ])
     })
     if (Either.isLeft(read)) {
@@ -114,13 +133,13 @@ const run = (options: DemoOptions) =>
       yield* Layer.build(Layer.provide(BrokerLive, AppConfigLive(read.right))).pipe(Effect.catchAll((error) =>
         // Its own sentence names a flag of serve.
         fail(error._tag === "ListenFailed" ? `Cannot listen on ${error.address}: ${error.problem}. Give another port with --port N.` : error.message)))
-      if (options.once) {
+      if (flags.once) {
         const say = (line: string) => void process.stdout.write(`${line}\n`)
         yield* Effect.tryPromise({ try: () => journey({ mcpUrl, user: demoUser, repo: demoRepo, otherUser, say }), catch: (error) => error })
           .pipe(Effect.catchAll((error) => fail(`the journey failed: ${error instanceof Error ? error.message : String(error)}`)))
         return yield* print("The journey is complete.\n")
       }
-      if (Option.isSome(options.tokens)) {
+      if (Option.isSome(tokenCount)) {
         const tokens = yield* Effect.forEach(extraUsers, (user) => tokenOf(mcpUrl, user)).pipe(
           Effect.catchAll((error) => fail(`signing in failed: ${String(error.error)}`))
         )
@@ -137,7 +156,7 @@ const run = (options: DemoOptions) =>
 /** `demo`: a stand-in Forgejo, a stand-in MCP server and the broker on loopback, with nothing to configure. */
 export const demoCommand = Command.make("demo", {
   once: Options.boolean("once").pipe(Options.withDescription("Runs a whole client journey, prints its steps, and ends.")),
-  port: Options.integer("port").pipe(Options.optional, Options.withDescription(`The broker's port on 127.0.0.1; ${defaultPort} unless told.`)),
+  port: Options.text("port").pipe(Options.optional, Options.withDescription(`The broker's port on 127.0.0.1; ${defaultPort} unless told.`)),
   child: Options.text("child").pipe(Options.optional, Options.withDescription("Any stdio MCP server in place of the stand-in, with its arguments.")),
-  tokens: Options.integer("tokens").pipe(Options.optional, Options.withDescription("Signs in so many users, and prints their tokens as one line of JSON."))
+  tokens: Options.text("tokens").pipe(Options.optional, Options.withDescription("Signs in so many users, and prints their tokens as one line of JSON."))
 }, run).pipe(Command.withDescription("Everything on one machine, with nothing to configure. All FJMCP_ settings but the four required ones apply."))

@@ -6,3 +6,7 @@ export const codeLifetime = 2 * 60_000
 export const accessTokenLifetime = 60 * 60_000
 /** A grant dies so long after its last refresh, and its row stays so long after its end. */
 export const grantLifetime = 30 * 24 * 60 * 60_000
+/** So long an ended session's id is told from one that never was. */
+export const endedSessionKept = 30 * 24 * 60 * 60_000
+/** So long a session lives that got only its handshake. */
+export const handshakeOnlyIdle = 60_000

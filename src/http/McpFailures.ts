@@ -39,6 +39,8 @@ export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined):
       )
     case "InitializeRefused":
       return answer(200, "The Forgejo tool process refused to begin a session for requests without Mcp-Session-Id. Send initialize first.")
+    case "GrantOver":
+      return answer(401, "Your access has just ended. Sign in again.", { "www-authenticate": challenge(wire.publicUrl, "invalid_token") })
     case "UpstreamGone":
       return answer(401, "Your sign-in at Forgejo is over. Sign in again.", { "www-authenticate": challenge(wire.publicUrl, "invalid_token") })
     case "UpstreamUnavailable":

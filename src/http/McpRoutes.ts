@@ -18,6 +18,9 @@ import { readMessage, versionOf } from "./McpRequest.ts"
 import { allowedOrigins } from "./Origins.ts"
 import { eventStream } from "./Sse.ts"
 
+/** Characters of JSON: they are stored as long as the session lives. */
+const maxInitialize = 64 * 1024
+
 const methods = "POST, DELETE, OPTIONS"
 const noStore = { "cache-control": "no-store" }
 const acceptedEmpty = HttpServerResponse.empty({ status: 202, headers: noStore })
@@ -50,6 +53,14 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     })
 
     const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request, accept: Accepted) {
+      if (JSON.stringify(request.params ?? {}).length > maxInitialize) {
+        return yield* new McpRefusal({
+          status: 413,
+          code: ErrorCode.invalidParams,
+          message: `The parameters of initialize are longer than ${maxInitialize} characters. Send less about the client.`,
+          id: request.id
+        })
+      }
       const opened = yield* sessions.open(grant, request).pipe(
         Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
         Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
@@ -100,10 +111,10 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       if (sessionId === undefined && message.method !== "initialize" && config.sessionless === "reject") {
         return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.")
       }
-      const answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure> = message._tag === "Request"
+      const answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure | McpRefusal> = message._tag === "Request"
         ? onRequest(grant, sessionId, version, message, accept)
         : onNotification(grant, sessionId, message)
-      return yield* Effect.mapError(answer, (failure) => refuse(config, failure, id))
+      return yield* Effect.mapError(answer, (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
     })
 
     const end = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {

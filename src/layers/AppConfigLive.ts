@@ -96,7 +96,8 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
   const { callTimeout, callTimeoutMax } = values
   if (callTimeout !== undefined && callTimeoutMax !== undefined && Duration.lessThan(callTimeoutMax, callTimeout)) {
     const problem = "is shorter than CALL_TIMEOUT; a call with progress may not have less time than one without"
-    report("callTimeoutMax", { problem, example: "30m" })
+    if (given.has("callTimeoutMax")) report("callTimeoutMax", { problem, example: `${Math.ceil(Duration.toSeconds(callTimeout))}s` })
+    else values.callTimeoutMax = callTimeout
   }
   if (values.childCommand !== undefined && !given.has("childPreset")) values.childPreset ??= presetOf(values.childCommand)
   values.childTokenVariable ??= values.childPreset === "gitea-mcp" ? "GITEA_ACCESS_TOKEN" : "FORGEJO_ACCESS_TOKEN"

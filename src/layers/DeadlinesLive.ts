@@ -44,7 +44,8 @@ const make = Effect.gen(function*() {
   const expireDue = Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const expired = due(now)
     for (const entry of expired) stop(entry)
-    return Effect.forEach(expired, (entry) => entry.expired, { discard: true })
+    // One that dies must not take the watch over all others along.
+    return Effect.forEach(expired, (entry) => Effect.catchAllCause(entry.expired, (cause) => Effect.logError("deadline.died", cause)), { discard: true })
   })
   // The owner is this layer's scope. A sleep never has to be cut short: what is started later is due later.
   yield* awake.await.pipe(

@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Option, Ref } from "effect"
 import type { SessionKey } from "../domain/Ids.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
-import type { SessionEnd, SessionState } from "../domain/SessionState.ts"
+import type { IdleWindows, SessionEnd, SessionState } from "../domain/SessionState.ts"
 import { begin, endIfIdle, finish, touch, untilIdle } from "../domain/SessionState.ts"
 import { refusal } from "../domain/ToolPolicy.ts"
 import { untilNothingRemains } from "../services/Schedules.ts"
@@ -22,12 +22,11 @@ export interface Running {
   readonly done: Deferred.Deferred<SessionEnd>
 }
 
-/** Completes when the session has been idle for `window`, and ends it in the same step: a call either comes before or finds it over. */
-export const becomesIdle = (state: Ref.Ref<SessionState>, window: Duration.Duration): Effect.Effect<"idle"> => {
-  const millis = Duration.toMillis(window)
-  const remaining = Effect.zipWith(Clock.currentTimeMillis, Ref.get(state), (now, current) => Duration.millis(untilIdle(current, now, millis)))
+/** Completes when the session has been idle for its window, and ends it in the same step: a call either comes before or finds it over. */
+export const becomesIdle = (state: Ref.Ref<SessionState>, windows: IdleWindows): Effect.Effect<"idle"> => {
+  const remaining = Effect.zipWith(Clock.currentTimeMillis, Ref.get(state), (now, current) => Duration.millis(untilIdle(current, now, windows)))
   return Effect.repeat(remaining, untilNothingRemains).pipe(
-    Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.updateAndGet(state, (current) => endIfIdle(current, now, millis)))),
+    Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.updateAndGet(state, (current) => endIfIdle(current, now, windows)))),
     Effect.repeat({ until: (current) => current._tag === "Ended" }),
     Effect.as("idle" as const)
   )

@@ -1,6 +1,8 @@
 import { SqlClient, SqlSchema } from "@effect/sql"
 import { Clock, Effect, Layer } from "effect"
 import { SessionKey } from "../domain/Ids.ts"
+import { endedSessionKept } from "../domain/Lifetimes.ts"
+import { sweep } from "../services/Schedules.ts"
 import { SessionRow, SessionRows } from "../services/SessionRows.ts"
 
 // A store that fails is a defect: nobody above can do anything about it but answer 500.
@@ -9,7 +11,16 @@ const make = Effect.gen(function*() {
 
   // Children die with the daemon, so what a killed run left as live has none.
   yield* Effect.flatMap(Clock.currentTimeMillis, (now) =>
-    sql`update sessions set state = 'ended', end_reason = 'broker_restarted', ended_at = ${now} where state = 'live'`).pipe(Effect.orDie)
+    sql`update sessions set state = 'ended', end_reason = 'broker_restarted', ended_at = ${now},
+        initialize_params = '{}', initialize_result = '{}' where state = 'live'`).pipe(Effect.orDie)
+
+  // The owner is this layer's scope.
+  yield* Effect.flatMap(Clock.currentTimeMillis, (now) => sql`delete from sessions where ended_at <= ${now - endedSessionKept}`).pipe(
+    Effect.catchAllCause((cause) => Effect.logError("sweep.sessions.failed", cause)),
+    Effect.repeat(sweep),
+    Effect.interruptible,
+    Effect.forkScoped
+  )
 
   const find = SqlSchema.findOne({
     Request: SessionKey,
@@ -39,11 +50,12 @@ const make = Effect.gen(function*() {
     claim: (key) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => sql`update sessions set claimed_at = ${now} where key = ${key} and claimed_at is null`)
         .pipe(Effect.asVoid, Effect.orDie),
+    // What the client said is kept no longer than it can be of use.
     end: (key, reason) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        sql`update sessions set state = 'ended', end_reason = ${reason}, ended_at = ${now}, last_used_at = ${now}
-            where key = ${key} and state <> 'ended'`).pipe(Effect.asVoid, Effect.orDie)
+        sql`update sessions set state = 'ended', end_reason = ${reason}, ended_at = ${now}, last_used_at = ${now},
+            initialize_params = '{}', initialize_result = '{}' where key = ${key} and state <> 'ended'`).pipe(Effect.asVoid, Effect.orDie)
   })
 })
 
-export const SessionRowsLive = Layer.effect(SessionRows, make)
+export const SessionRowsLive = Layer.scoped(SessionRows, make)

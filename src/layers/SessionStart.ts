@@ -73,28 +73,35 @@ export const makeSessionStart = Effect.gen(function*() {
       )
     const exitedEarly = ({ gone }: ExitedEarly) => failed("child exited", `exit code ${gone.code ?? "none"}, signal ${gone.signal ?? "none"}`)
 
+    // What the start waits for: the reason, where the time runs out.
+    let waitsFor: StartFailed["category"] = "too many starts at once"
+    const attemptInSlot = (token: AccessToken) =>
+      slots.withPermits(1)(Effect.suspend(() => {
+        waitsFor = "child did not answer"
+        return attempt(token, initialize, label)
+      }))
     const withFreshToken = (refused: AccessToken, early: ExitedEarly) =>
       Effect.gen(function*() {
+        waitsFor = "Forgejo unreachable"
         const token = yield* tokens.recheck(grant.userId, refused.token).pipe(
           Effect.catchTag("UpstreamUnavailable", ({ reason }) => failed("Forgejo unreachable", reason))
         )
         if (Redacted.value(token.token) === Redacted.value(refused.token)) return yield* exitedEarly(early)
-        return yield* attempt(token, initialize, label)
+        return yield* attemptInSlot(token)
       })
-    return Effect.gen(function*() {
-      const token = yield* tokens.current(grant.userId)
-      return yield* attempt(token, initialize, label).pipe(Effect.catchTag("ExitedEarly", (early) => withFreshToken(token, early)))
-    }).pipe(
-      Effect.catchTags({
-        ExitedEarly: exitedEarly,
-        SpawnFailed: ({ category, detail }) => failed(category, detail)
-      }),
-      slots.withPermits(1),
-      Effect.timeoutOption(config.startTimeout),
-      Effect.flatMap(Option.match({
-        onSome: Effect.succeed,
-        onNone: () => failed("child did not answer", `no answer to initialize within ${Duration.format(config.startTimeout)}`)
-      }))
-    )
+    const started = (token: AccessToken) =>
+      attemptInSlot(token).pipe(
+        Effect.catchTag("ExitedEarly", (early) => withFreshToken(token, early)),
+        Effect.catchTags({
+          ExitedEarly: exitedEarly,
+          SpawnFailed: ({ category, detail }) => failed(category, detail)
+        }),
+        Effect.timeoutOption(config.startTimeout),
+        Effect.flatMap(Option.match({
+          onSome: Effect.succeed,
+          onNone: () => failed(waitsFor, `not started within ${Duration.format(config.startTimeout)}`)
+        }))
+      )
+    return Effect.flatMap(tokens.current(grant.userId), started)
   }
 })

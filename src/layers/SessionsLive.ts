@@ -2,6 +2,7 @@ import { Cause, Clock, Context, Deferred, Duration, Effect, Either, Exit, FiberM
 import { version } from "../domain/Build.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
+import { handshakeOnlyIdle } from "../domain/Lifetimes.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { randomHex, sha256 } from "../domain/Secrets.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
@@ -12,8 +13,7 @@ import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
 import { SessionRows } from "../services/SessionRows.ts"
 import type { OpenedSession, OpenError } from "../services/Sessions.ts"
-import { SessionEnded, SessionForeign, Sessions, SessionsFull, SessionUnknown } from "../services/Sessions.ts"
-import { UpstreamGone } from "../services/UpstreamTokens.ts"
+import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionsFull, SessionUnknown } from "../services/Sessions.ts"
 import type { Running } from "./SessionBody.ts"
 import { becomesIdle, makeSession } from "./SessionBody.ts"
 import { makeSessionStart } from "./SessionStart.ts"
@@ -29,6 +29,10 @@ const make = Effect.gen(function*() {
   // Owner of all session fibers. They get this layer's context, and neither its scope nor a request's.
   const fibers = yield* FiberMap.make<SessionKey>()
   const run = yield* Effect.mapInputContext(FiberMap.runtime(fibers)<never>(), (context: Context.Context<never>) => Context.omit(Scope.Scope)(context))
+
+  const used = Duration.toMillis(config.sessionIdle)
+  // What a custom child keeps between calls is not known: to end it early could lose something.
+  const windows = { used, handshakeOnly: config.childPreset === "custom" ? used : Math.min(used, handshakeOnlyIdle) }
 
   /** The life of a session: the child comes up, is spoken to, and goes; whatever happens, its process group goes with the scope. */
   const body = (entry: Entry, grant: Grant, initialize: Request, id: Redacted.Redacted) => {
@@ -60,7 +64,7 @@ const make = Effect.gen(function*() {
       yield* Deferred.succeed(running.ready, { session, id, initializeLine })
       return yield* Effect.raceAll([
         Effect.as(generation.gone, "child_gone" as const),
-        becomesIdle(running.state, config.sessionIdle),
+        becomesIdle(running.state, windows),
         // A revoked client's calls must not go on for the seconds of a polite stop.
         Effect.tap(stopped, (reason) => reason === "grant_ended" ? generation.kill : Effect.void),
         // Until children are replaced in time: a session that says it is over beats one whose every call fails.
@@ -78,7 +82,7 @@ const make = Effect.gen(function*() {
       Effect.gen(function*() {
         const reason = endOf(exit)
         yield* Ref.update(registry, (current) => Registry.release(current, key))
-        yield* Deferred.failCause(running.ready, Exit.isFailure(exit) ? exit.cause : Cause.fail(new UpstreamGone({ userId: grant.userId })))
+        yield* Deferred.failCause(running.ready, Exit.isFailure(exit) ? exit.cause : Cause.fail(new GrantOver()))
         yield* Deferred.succeed(running.done, reason)
         yield* Effect.annotateLogs(Effect.logInfo("session.ended"), { reason })
       })
@@ -96,10 +100,9 @@ const make = Effect.gen(function*() {
   const secondsUntilASlot = (entries: Iterable<Entry>) =>
     Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const states = yield* Effect.forEach(entries, (entry) => Ref.get(entry.handle.state))
-      const window = Duration.toMillis(config.sessionIdle)
-      const soonest = Math.min(...states.map((state) => untilIdle(state, now, window)))
-      return Math.min(60, Math.max(1, Math.ceil(soonest / 1000)))
+      let soonest = 60_000
+      for (const entry of entries) soonest = Math.min(soonest, untilIdle(yield* Ref.get(entry.handle.state), now, windows))
+      return Math.max(1, Math.ceil(soonest / 1000))
     })
 
   /** Takes a slot and starts the session's fiber, or joins what `existing` finds: one step, so that no two can pass the check. */
@@ -155,9 +158,11 @@ const make = Effect.gen(function*() {
 
   return Sessions.of({
     open: Effect.fn("Sessions.open")(function*(grant, initialize) {
-      const { entry } = yield* admit(grant, "client", initialize, Option.none)
-      // Nobody else knows the id: without its client the session is nobody's.
-      return yield* Effect.onInterrupt(Deferred.await(entry.handle.ready), () => stop(entry, "closed"))
+      return yield* Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(admit(grant, "client", initialize, Option.none), ({ entry }) =>
+          // Nobody else knows the id: without its client the session is nobody's.
+          Effect.onInterrupt(restore(Deferred.await(entry.handle.ready)), () => stop(entry, "closed")))
+      )
     }),
     find: (grant, id) =>
       Effect.flatMap(lookUp(grant, id), (entry) =>
@@ -184,6 +189,13 @@ const make = Effect.gen(function*() {
       yield* stop(entry, "closed")
       yield* Deferred.await(entry.handle.done)
     }),
+    // One that is still starting ends with this layer: it has no calls, and its client would be told that its sign-in is over.
+    endAll: Effect.flatMap(Ref.get(registry), ({ entries }) =>
+      Effect.forEach(
+        [...HashMap.values(entries)].filter(({ phase }) => phase === "live"),
+        (entry) => stop(entry, "shutdown"),
+        { discard: true }
+      )),
     size: Effect.map(Ref.get(registry), Registry.size)
   })
 })

@@ -22,13 +22,15 @@ export class SessionsFull extends Schema.TaggedError<SessionsFull>()("SessionsFu
 export class SessionBusy extends Schema.TaggedError<SessionBusy>()("SessionBusy", { limit: Schema.Number }) {}
 /** The child did not come up. The category is for people, `flowId` finds the details in the log. */
 export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
-  category: Schema.Literal("binary missing", "not executable", "system limit", "child exited", "child did not answer", "Forgejo unreachable"),
+  category: Schema.Literal("binary missing", "not executable", "system limit", "child exited", "child did not answer", "Forgejo unreachable", "too many starts at once"),
   flowId: Schema.String
 }) {}
+/** The grant ended while the child came up. */
+export class GrantOver extends Schema.TaggedError<GrantOver>()("GrantOver", {}) {}
 /** The child answered `initialize` with an error: the line is the client's answer, and there is no session. */
 export class InitializeRefused extends Schema.TaggedError<InitializeRefused>()("InitializeRefused", { line: Schema.String }) {}
 
-export type OpenError = SessionsFull | StartFailed | InitializeRefused | UpstreamGone | UpstreamUnavailable
+export type OpenError = SessionsFull | StartFailed | InitializeRefused | GrantOver | UpstreamGone | UpstreamUnavailable
 
 /** One message towards the client; the final one is the response, and nothing follows it. */
 export interface CallEvent {
@@ -78,6 +80,8 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   readonly findDefault: (grant: Grant) => Effect.Effect<Option.Option<Session>>
   /** Ends the session and returns when its process group is gone. */
   readonly end: (grant: Grant, id: string) => Effect.Effect<void, SessionUnknown | SessionEnded | SessionForeign>
+  /** Ends all sessions, for the daemon stops: whoever waits for an answer gets an error. Does not wait for the processes. */
+  readonly endAll: Effect.Effect<void>
   /** How many slots are taken. */
   readonly size: Effect.Effect<number>
 }>() {}

@@ -73,6 +73,7 @@ describe("Sessions", () => {
       const sessions = yield* Sessions
       const play = yield* FakeChildren
       const { session } = yield* sessions.open(anna, initialize())
+      yield* responseTo(yield* session.call(request("tools/list")))
       yield* TestClock.adjust("14 minutes")
       yield* responseTo(yield* session.call(request("tools/list")))
       yield* TestClock.adjust("14 minutes")
@@ -84,6 +85,24 @@ describe("Sessions", () => {
       assert.strictEqual(living(play), 0)
       assert.strictEqual(yield* session.done, "idle")
     }).pipe(Effect.provide(testSessions())))
+
+  it.effect("one that got only its handshake is reaped after a minute; a child that may keep something is not", () =>
+    Effect.gen(function*() {
+      const lives = (preset: "forgejo-mcp" | "custom") =>
+        Effect.gen(function*() {
+          const sessions = yield* Sessions
+          const play = yield* FakeChildren
+          const { session } = yield* sessions.open(anna, initialize())
+          yield* session.notify({ _tag: "Notification", method: "notifications/initialized", params: undefined })
+          yield* responseTo(yield* session.call(request("ping")))
+          yield* TestClock.adjust("59 seconds")
+          assert.strictEqual(living(play), 1)
+          yield* TestClock.adjust("1 second")
+          return living(play)
+        }).pipe(Effect.provide(testSessions({ childPreset: preset })))
+      assert.strictEqual(yield* lives("forgejo-mcp"), 0)
+      assert.strictEqual(yield* lives("custom"), 1)
+    }))
 
   it.effect("a call in flight is never idle", () =>
     Effect.gen(function*() {
@@ -139,7 +158,7 @@ describe("Sessions", () => {
       yield* sessions.open(ben, initialize())
       const total = yield* Effect.flip(sessions.open(fakeGrant("3"), initialize()))
       assert.deepInclude(total, { _tag: "SessionsFull", cap: "total" })
-      yield* TestClock.adjust("899 seconds")
+      yield* TestClock.adjust("59 seconds")
       assert.deepInclude(yield* Effect.flip(sessions.open(anna, initialize())), { retryAfter: 1 })
       yield* TestClock.adjust("1 second")
       yield* sessions.open(anna, initialize())
@@ -176,7 +195,7 @@ describe("Sessions", () => {
       assert.isTrue(Exit.isFailure(yield* Fiber.join(starting)))
       assert.strictEqual(living(play), 1)
       play.mode = "up"
-      assert.strictEqual(yield* tagOf(sessions.open(anna, initialize())), "UpstreamGone")
+      assert.strictEqual(yield* tagOf(sessions.open(anna, initialize())), "GrantOver")
       assert.strictEqual(yield* tagOf(other.session.call(request("ping"))), "ok")
       assert.strictEqual(yield* sessions.size, 1)
     }).pipe(Effect.provide(testSessions())))
@@ -201,6 +220,7 @@ describe("Sessions", () => {
       const play = yield* FakeChildren
       ;(yield* FakeTokens).expiresAt = 10 * 60_000
       const { session } = yield* sessions.open(anna, initialize())
+      yield* responseTo(yield* session.call(request("tools/list")))
       yield* TestClock.adjust("599 seconds")
       assert.strictEqual(living(play), 1)
       yield* TestClock.adjust("1 second")

@@ -19,6 +19,7 @@ type Services = Sessions | FakeChildren | FakeGrants
 const maxSessions = 4
 const maxPerUser = 2
 const idleMinutes = 15
+const handshakeOnlyMinutes = 1
 
 interface Known {
   readonly grant: Grant
@@ -27,6 +28,7 @@ interface Known {
   readonly id: string
   /** Minutes. */
   lastActivity: number
+  used: boolean
   readonly pending: Array<Fiber.RuntimeFiber<Record<string, unknown>>>
 }
 interface Model {
@@ -83,7 +85,7 @@ class Open implements Command {
       assert.strictEqual(Exit.isFailure(exit), full || model.revoked.has(grant.id))
       if (Exit.isSuccess(exit)) {
         const { id, session } = exit.value
-        model.live.push({ grant, child: before, session, id: Redacted.value(id), lastActivity: model.now, pending: [] })
+        model.live.push({ grant, child: before, session, id: Redacted.value(id), lastActivity: model.now, used: false, pending: [] })
       }
       yield* invariant(model)
     }))
@@ -115,12 +117,14 @@ class CallAnswered extends OnSession {
       play.answers = false
       assert.strictEqual((yield* responseTo(call)).id, 7)
       known.lastActivity = model.now
+      known.used = true
     })
 }
 class CallPending extends OnSession {
   act = (_model: Model, known: Known) =>
     Effect.gen(function*() {
       const call = yield* known.session.call(request("tools/call", 7))
+      known.used = true
       known.pending.push(yield* Effect.forkDaemon(responseTo(call)))
     })
 }
@@ -175,7 +179,7 @@ class Wait implements Command {
     await real.run(Effect.gen(this, function*() {
       yield* TestClock.adjust(`${this.minutes} minutes`)
       model.now += this.minutes
-      yield* over(model, model.live.filter((known) => known.pending.length === 0 && known.lastActivity + idleMinutes <= model.now))
+      yield* over(model, model.live.filter((known) => known.pending.length === 0 && known.lastActivity + (known.used ? idleMinutes : handshakeOnlyMinutes) <= model.now))
       yield* invariant(model)
     }))
   }
