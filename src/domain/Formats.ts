@@ -106,7 +106,7 @@ export const hostPort = (example: string) => (text: string): Parsed<HostPort> =>
   return Either.right({ host, port })
 }
 
-/** Whether only this machine can reach the host of a URL. */
+/** Whether only this machine can reach the host of a URL (`URL.hostname`: its spelling of addresses, not a person's). */
 export const isLoopbackHost = (hostname: string): boolean =>
   hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname)
 
@@ -142,8 +142,8 @@ export const secureOrigin = (example: string) => (text: string): Parsed<string> 
 export const several = <A>(parse: (text: string) => Parsed<A>) => (text: string): Parsed<ReadonlyArray<A>> =>
   Either.map(Either.all(text.split(/[\s,]+/).filter((word) => word !== "").map(parse)), (found) => [...new Set(found)])
 
-/** Schemes that the web uses itself, or that would make a browser run what follows. */
-const notPrivate = new Set([
+/** Schemes that the web uses itself, or that would make a browser run or show what follows in the broker's name. */
+export const notPrivate: ReadonlySet<string> = new Set([
   "http", "https", "javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp", "mailto",
   "tel"
 ])

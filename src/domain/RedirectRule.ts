@@ -1,4 +1,5 @@
 import { Either } from "effect"
+import { isLoopbackHost, notPrivate } from "./Formats.ts"
 
 /** Printable ASCII without spaces: it fits into a `Location` header. No backslashes either: browsers read them as `/`. */
 const uriCharacters = /^[\x21-\x5b\x5d-\x7e]+$/
@@ -6,8 +7,6 @@ const withScheme = /^([A-Za-z][A-Za-z0-9+.-]*):/
 const withAuthority = /^https?:\/\/([^/?#]+)([^#]*)$/i
 /** RFC 8252 section 7.3, and `localhost`, which Claude Code and others use. Only as spelt here: not `127.1`. */
 const loopback = /^http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(?::(\d{1,5}))?((?:\/[^?#]*)?)((?:\?[^#]*)?)$/
-/** Never, even where an operator lists them: the browser would run or show them in the broker's name. */
-const neverAllowed = new Set(["javascript", "data", "vbscript", "file", "blob", "about", "view-source", "filesystem", "ws", "wss", "ftp"])
 
 export const maxRedirectUriLength = 1024
 
@@ -41,10 +40,11 @@ export const checkRedirectUri = (uri: string, schemes: ReadonlyArray<string>): E
   const scheme = schemeOf(uri)
   if (scheme === undefined) return Either.left("A redirect URI must be absolute, for example \"https://client.example/callback\".")
   if (uri.includes("#")) return Either.left("A redirect URI must not have a fragment (\"#...\"): RFC 6749 section 3.1.2.")
-  if (neverAllowed.has(scheme)) {
-    return Either.left(`Redirect URIs with "${scheme}:" are refused. Use https, or http with 127.0.0.1, [::1] or localhost.`)
-  }
   if (scheme !== "https" && scheme !== "http") {
+    // Even where an operator lists them.
+    if (notPrivate.has(scheme)) {
+      return Either.left(`Redirect URIs with "${scheme}:" are refused. Use https, or http with 127.0.0.1, [::1] or localhost.`)
+    }
     return schemes.some((allowed) => allowed.toLowerCase().replace(/:.*$/, "") === scheme)
       ? Either.right(uri)
       : Either.left(
@@ -88,8 +88,7 @@ export const destinationOf = (redirectUri: string): Destination => {
   const scheme = schemeOf(redirectUri) ?? ""
   if (scheme !== "https" && scheme !== "http") return { kind: "app", host: `${scheme}:` }
   const url = new URL(redirectUri)
-  const local = url.hostname === "[::1]" || /^127\.|(^|\.)localhost$/.test(url.hostname)
-  return { kind: local ? "loopback" : "web", host: url.host }
+  return { kind: isLoopbackHost(url.hostname) ? "loopback" : "web", host: url.host }
 }
 
 /** `uri` with parameters added to its query; what was there stays as it was, byte for byte. */

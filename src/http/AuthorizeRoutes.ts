@@ -41,6 +41,21 @@ const redirectError = (issuer: string) => (error: AuthorizeRedirectError) => {
   )
 }
 
+/** A page, not a redirect: the client could do nothing but begin again at once. */
+const tooMany = () => {
+  const flowId = newFlowId()
+  return Effect.logWarning("signin.full").pipe(
+    Effect.annotateLogs({ flow: flowId }),
+    Effect.as(problemPage({
+      status: 503,
+      title: "Too many sign-ins at once",
+      details: ["This broker has as many sign-ins in progress as it takes. Wait a minute, then go back to your client and connect again."],
+      flowId,
+      headers: { "retry-after": "60" }
+    }))
+  )
+}
+
 /**
  * The authorization endpoint: checks the request, then shows the broker's own consent page. Forgejo is not told
  * anything yet, and no cookie that a callback would take exists.
@@ -65,7 +80,7 @@ export const AuthorizeRoutes = HttpLayerRouter.use((router) =>
         cookies.set("consent", flowId, consentCookie)
       )
     }).pipe(
-      Effect.catchTags({ AuthorizePageError: pageError, AuthorizeRedirectError: redirectError(publicUrl) }),
+      Effect.catchTags({ AuthorizePageError: pageError, AuthorizeRedirectError: redirectError(publicUrl), LoginsFull: tooMany }),
       orFaultPage
     )
 

@@ -1,13 +1,11 @@
 import type { HttpServerRequest } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
 import type { Parameters } from "../domain/Parameters.ts"
-import type { ClientAuthMethod } from "../services/Clients.ts"
 import { OAuthError } from "../services/OAuthErrors.ts"
 
 export interface Credentials {
   readonly clientId: string
   readonly secret: Option.Option<Redacted.Redacted>
-  readonly via: ClientAuthMethod
 }
 
 const badRequest = (description: string) => new OAuthError({ error: "invalid_request", description })
@@ -44,8 +42,7 @@ export const readCredentials = Effect.fnUntraced(function*(request: HttpServerRe
   const basic = /^basic +(.+)$/i.exec(request.headers.authorization ?? "")?.[1]
   if (basic === undefined) {
     if (Option.isNone(bodyId)) return yield* badRequest("\"client_id\" is missing.")
-    const via: ClientAuthMethod = Option.isSome(bodySecret) ? "client_secret_post" : "none"
-    return { clientId: bodyId.value, secret: bodySecret, via } satisfies Credentials
+    return { clientId: bodyId.value, secret: bodySecret } satisfies Credentials
   }
   const parsed = parseBasic(basic.trim())
   if (Option.isNone(parsed)) return yield* badBasic
@@ -54,9 +51,5 @@ export const readCredentials = Effect.fnUntraced(function*(request: HttpServerRe
   if (Option.exists(bodyId, (id) => id !== clientId)) {
     return yield* badRequest("\"client_id\" in the body differs from the one in the Authorization header.")
   }
-  return {
-    clientId,
-    secret: secret === "" ? Option.none() : Option.some(Redacted.make(secret)),
-    via: secret === "" ? "none" : "client_secret_basic"
-  } satisfies Credentials
+  return { clientId, secret: secret === "" ? Option.none() : Option.some(Redacted.make(secret)) } satisfies Credentials
 })

@@ -2,6 +2,7 @@ import { SqlClient, SqlSchema } from "@effect/sql"
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { ClientKey, GrantId, UserId } from "../domain/Ids.ts"
 import { accessTokenLifetime } from "../domain/Lifetimes.ts"
+import { resourceOf } from "../domain/ResourceRule.ts"
 import { hashOf } from "../domain/Secrets.ts"
 import type { Grant } from "../services/Grants.ts"
 import { TokenRejected } from "../services/Grants.ts"
@@ -15,7 +16,6 @@ const Row = Schema.Struct({
   user_id: UserId,
   user_name: Schema.String,
   client_key: ClientKey,
-  client_name: Schema.String,
   scope: Schema.String,
   expires_at: Schema.Number
 })
@@ -27,10 +27,12 @@ interface Entry {
 
 /**
  * The access tokens of grants, part of `GrantsLive`. Every MCP request is verified, so verified tokens are remembered in
- * memory: one daemon owns the store, and every end goes through `forget`.
+ * memory: one daemon owns the store, and every end goes through `forget`. A token made for another resource is worth
+ * nothing here (RFC 8707): the store may be that of a broker that had another public URL.
  */
-export const makeAccessTokens = Effect.gen(function*() {
+export const makeAccessTokens = Effect.fnUntraced(function*(publicUrl: string) {
   const sql = yield* SqlClient.SqlClient
+  const resource = resourceOf(publicUrl)
   const known = new Map<string, Entry>()
   const lastUse = new Map<GrantId, number>()
   let endings = 0
@@ -39,9 +41,9 @@ export const makeAccessTokens = Effect.gen(function*() {
     Request: Schema.Struct({ hash: Schema.String, now: Schema.Number }),
     Result: Row,
     execute: ({ hash, now }) =>
-      sql`select g.id, g.user_id, g.user_name, g.client_key, c.name as client_name, g.scope, min(a.expires_at, g.expires_at) as expires_at
-        from access_tokens a join grants g on g.id = a.grant_id join clients c on c.key = g.client_key
-        where a.hash = ${hash} and a.expires_at > ${now} and g.ended_at is null and g.expires_at > ${now}`
+      sql`select g.id, g.user_id, g.user_name, g.client_key, g.scope, min(a.expires_at, g.expires_at) as expires_at
+        from access_tokens a join grants g on g.id = a.grant_id
+        where a.hash = ${hash} and a.resource = ${resource} and a.expires_at > ${now} and g.ended_at is null and g.expires_at > ${now}`
   })
 
   const remember = (hash: string, entry: Entry) => {
@@ -66,8 +68,8 @@ export const makeAccessTokens = Effect.gen(function*() {
       known.delete(hash)
       return yield* new TokenRejected()
     }
-    const { client_key, client_name, expires_at, id, scope, user_id, user_name } = row.value
-    const grant: Grant = { id, userId: user_id, userName: user_name, clientKey: client_key, clientName: client_name, scope }
+    const { client_key, expires_at, id, scope, user_id, user_name } = row.value
+    const grant: Grant = { id, userId: user_id, userName: user_name, clientKey: client_key, scope }
     // A grant that ended while the row was on its way must not be remembered as good.
     if (endings === before) remember(hash, { grant, expiresAt: expires_at })
     lastUse.set(id, now)
@@ -75,17 +77,17 @@ export const makeAccessTokens = Effect.gen(function*() {
   })
 
   /** Inserts a row; part of the caller's transaction. */
-  const insert = Effect.fnUntraced(function*(token: Redacted.Redacted, grantId: GrantId, resource: string) {
+  const insert = Effect.fnUntraced(function*(token: Redacted.Redacted, grantId: GrantId) {
     const now = yield* Clock.currentTimeMillis
     const row = { hash: hashOf(token), grant_id: grantId, resource, created_at: now, expires_at: now + accessTokenLifetime }
     yield* sql`insert into access_tokens ${sql.insert(row)}`
   })
 
-  /** Milliseconds that a token of a grant has left; nothing where it is expired or revoked. */
+  /** Milliseconds that a token of a grant has left; nothing where it is expired, revoked or for another resource. */
   const remaining = Effect.fnUntraced(function*(token: Redacted.Redacted, grantId: GrantId) {
     const now = yield* Clock.currentTimeMillis
     const rows = yield* sql<{ readonly expires_at: number }>`select expires_at from access_tokens
-      where hash = ${hashOf(token)} and grant_id = ${grantId} and expires_at > ${now}`
+      where hash = ${hashOf(token)} and grant_id = ${grantId} and resource = ${resource} and expires_at > ${now}`
     return Option.map(Option.fromNullable(rows[0]), (row) => row.expires_at - now)
   })
 
@@ -125,4 +127,4 @@ export const makeAccessTokens = Effect.gen(function*() {
   return { verify, insert, remaining, revoke, forget, flushUse, sweep }
 })
 
-export type AccessTokens = Effect.Effect.Success<typeof makeAccessTokens>
+export type AccessTokens = Effect.Effect.Success<ReturnType<typeof makeAccessTokens>>

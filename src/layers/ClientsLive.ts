@@ -1,11 +1,12 @@
 import { SqlClient } from "@effect/sql"
 import { Clock, Effect, Either, Layer, Option, Redacted } from "effect"
 import { ClientKey } from "../domain/Ids.ts"
+import { loginLifetime } from "../domain/Lifetimes.ts"
 import type { Registration } from "../domain/Registration.ts"
 import { parseRegistration, readRegistration } from "../domain/Registration.ts"
 import { equalSecrets, sha256 } from "../domain/Secrets.ts"
 import { AppConfig } from "../services/AppConfig.ts"
-import type { Client, ClientAuthMethod } from "../services/Clients.ts"
+import type { Client } from "../services/Clients.ts"
 import { Clients } from "../services/Clients.ts"
 import { OAuthError } from "../services/OAuthErrors.ts"
 import { Sealing } from "../services/Sealing.ts"
@@ -51,7 +52,7 @@ const make = Effect.gen(function*() {
   })
 
   const authenticate = Effect.fn("Clients.authenticate")(function*(
-    credentials: { readonly clientId: string; readonly secret: Option.Option<Redacted.Redacted>; readonly via: ClientAuthMethod }
+    credentials: { readonly clientId: string; readonly secret: Option.Option<Redacted.Redacted> }
   ) {
     const client = yield* resolve(credentials.clientId)
     if (Option.isNone(client)) {
@@ -85,11 +86,16 @@ const make = Effect.gen(function*() {
         auth_method: client.authMethod,
         created_at: now
       })
-    } on conflict (key) do nothing`
+    } on conflict (key) do update set created_at = excluded.created_at`
     // A store that fails is a fault that no caller can act on but by answering 500.
   }, Effect.orDie)
 
-  return Clients.of({ register, resolve, authenticate, remember })
+  // Anybody can press Allow. Twice the lifetime: a sign-in that comes back in its last second must still find the row.
+  const sweep = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    sql`delete from clients where created_at <= ${now - 2 * loginLifetime}
+      and not exists (select 1 from grants where grants.client_key = clients.key)`).pipe(Effect.orDie, Effect.asVoid)
+
+  return Clients.of({ register, resolve, authenticate, remember, sweep })
 })
 
 /** Clients whose id is their sealed registration. */

@@ -25,7 +25,7 @@ const signInAgain = new OAuthError({
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const { publicUrl } = yield* AppConfig
-  const accessTokens = yield* makeAccessTokens
+  const accessTokens = yield* makeAccessTokens(publicUrl)
   const chain = yield* makeRefreshChain(accessTokens)
   const codes = yield* makeCodes(publicUrl)
   const endings = yield* makeGrantEndings(accessTokens)
@@ -68,7 +68,7 @@ const make = Effect.gen(function*() {
     const refreshToken = newSecret(refreshTokenPrefix)
     const issue = Effect.gen(function*() {
       if (!(yield* codes.consume(request.code))) return false
-      yield* accessTokens.insert(accessToken, row.grant_id, row.resource)
+      yield* accessTokens.insert(accessToken, row.grant_id)
       yield* chain.insert(refreshToken, row.grant_id)
       yield* sql`update grants set expires_at = ${(yield* Clock.currentTimeMillis) + grantLifetime} where id = ${row.grant_id}`
       return true
@@ -86,11 +86,10 @@ const make = Effect.gen(function*() {
     readonly refreshToken: Redacted.Redacted
     readonly resource: Option.Option<string>
   }) {
-    const resource = canonicalResource(request.resource, publicUrl)
-    if (Option.isNone(resource)) {
+    if (Option.isNone(canonicalResource(request.resource, publicUrl))) {
       return yield* new OAuthError({ error: "invalid_target", description: `"resource" must be "${resourceOf(publicUrl)}".` })
     }
-    const rotation = yield* chain.rotate(request.clientKey, request.refreshToken, resource.value)
+    const rotation = yield* chain.rotate(request.clientKey, request.refreshToken)
     switch (rotation._tag) {
       case "Issued": {
         yield* Effect.logInfo(rotation.replayed ? "refresh.replayed" : "refresh.rotated").pipe(
@@ -105,7 +104,7 @@ const make = Effect.gen(function*() {
         return yield* new OAuthError({
           error: "invalid_grant",
           description: "The refresh token was used before, so the whole grant has been ended for safety. The user must sign in again.",
-          reason: "spent refresh token after its grace"
+          reason: rotation.reason
         })
       }
     }

@@ -5,11 +5,13 @@ import { loginLifetime } from "../domain/Lifetimes.ts"
 import { s256Challenge } from "../domain/Pkce.ts"
 import { equalSecrets, hashOf, newSecret, randomHex } from "../domain/Secrets.ts"
 import type { ConsentProof, Departure, PendingLogin } from "../services/PendingLogins.ts"
-import { LoginRefused, PendingLogins } from "../services/PendingLogins.ts"
+import { LoginRefused, LoginsFull, PendingLogins } from "../services/PendingLogins.ts"
 import { Sealing } from "../services/Sealing.ts"
 
 /** Rounds through Forgejo beyond the first. */
 const extraRounds = 1
+/** Sign-ins in progress at one time. Nobody has to prove anything to begin one, and a row takes up to 8 KiB on the disk. */
+export const maxPendingLogins = 20_000
 
 const Row = Schema.Struct({
   flow_id: FlowId,
@@ -89,10 +91,14 @@ const make = Effect.gen(function*() {
 
   const begin = Effect.fn("PendingLogins.begin")(function*(request: Omit<PendingLogin, "flowId">) {
     const now = yield* Clock.currentTimeMillis
+    const [live] = yield* Effect.orDie(
+      sql<{ readonly count: number }>`select count(*) as count from pending_logins where expires_at > ${now}`
+    )
+    if ((live?.count ?? 0) >= maxPendingLogins) return yield* new LoginsFull()
     const flowId = FlowId.make(randomHex(8))
     const consentCookie = newSecret()
     const formToken = newSecret()
-    yield* sql`insert into pending_logins ${
+    yield* Effect.orDie(sql`insert into pending_logins ${
       sql.insert({
         flow_id: flowId,
         client_id: request.clientId,
@@ -108,9 +114,9 @@ const make = Effect.gen(function*() {
         created_at: now,
         expires_at: now + loginLifetime
       })
-    }`
+    }`)
     return { flowId, consentCookie, formToken }
-  }, Effect.orDie)
+  })
 
   const allow = Effect.fn("PendingLogins.allow")(function*(proof: ConsentProof) {
     const row = yield* proven(proof)

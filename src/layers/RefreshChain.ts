@@ -10,6 +10,11 @@ import type { AccessTokens } from "./AccessTokens.ts"
 import { accessTokenPrefix } from "./AccessTokens.ts"
 
 export const refreshTokenPrefix = "fjmcp_rt_"
+/**
+ * How many successors a replay follows inside its transaction, which everybody waits for. A client that lost an answer is
+ * one or two behind; who is further behind within the grace is no client that lost an answer.
+ */
+const longestReplay = 50
 
 const Row = Schema.Struct({
   grant_id: GrantId,
@@ -22,13 +27,14 @@ const Row = Schema.Struct({
 })
 type Row = typeof Row.Type
 
-/** What presenting a refresh token comes to. `Reused`: spent, and its grace is over; the grant must end. */
+/** What presenting a refresh token comes to. `Reused`: spent, and its grace is over or too many followed it; the grant must end. */
 export type Rotation =
   | { readonly _tag: "Issued"; readonly grantId: GrantId; readonly tokens: IssuedTokens; readonly replayed: boolean }
   | { readonly _tag: "Refused"; readonly reason: string }
-  | { readonly _tag: "Reused"; readonly grantId: GrantId }
+  | { readonly _tag: "Reused"; readonly grantId: GrantId; readonly reason: string }
 
 const refused = (reason: string): Rotation => ({ _tag: "Refused", reason })
+const reused = (row: Row, reason: string): Rotation => ({ _tag: "Reused", grantId: row.grant_id, reason })
 
 /**
  * Rotation of refresh tokens, part of `GrantsLive`. What follows a token is derived from it with a
@@ -61,24 +67,25 @@ export const makeRefreshChain = Effect.fnUntraced(function*(accessTokens: Access
     yield* sql`insert into refresh_tokens ${sql.insert(row)}`
   })
 
-  const spend = Effect.fnUntraced(function*(row: Row, token: Redacted.Redacted, resource: string) {
+  const spend = Effect.fnUntraced(function*(row: Row, token: Redacted.Redacted) {
     const now = yield* Clock.currentTimeMillis
     const nonce = randomHex(16)
     yield* sql`update refresh_tokens set spent_at = ${now}, nonce = ${nonce} where hash = ${hashOf(token)} and spent_at is null`
     const refreshToken = successorOf(row.grant_id, nonce, token)
     const accessToken = accessOf(row.grant_id, nonce, token)
     yield* insert(refreshToken, row.grant_id)
-    yield* accessTokens.insert(accessToken, row.grant_id, resource)
+    yield* accessTokens.insert(accessToken, row.grant_id)
     yield* sql`update grants set expires_at = ${now + grantLifetime}, last_used_at = ${now} where id = ${row.grant_id}`
     const tokens: IssuedTokens = { accessToken, refreshToken, expiresIn: accessTokenLifetime / 1000, scope: row.scope }
     return { _tag: "Issued", grantId: row.grant_id, tokens, replayed: false } satisfies Rotation
   })
 
   /** From a token spent within its grace to the end of the chain. What follows was spent later, so its grace lasts longer. */
-  const replay = Effect.fnUntraced(function*(first: Row, presented: Redacted.Redacted, resource: string) {
+  const replay = Effect.fnUntraced(function*(first: Row, presented: Redacted.Redacted) {
     let row = first
     let token = presented
-    while (row.nonce !== null) {
+    for (let links = 0; links < longestReplay; links++) {
+      if (row.nonce === null) return refused("a link of the chain has lost its nonce")
       const next = successorOf(row.grant_id, row.nonce, token)
       const nextRow = yield* find(hashOf(next))
       if (Option.isNone(nextRow)) return refused("the chain is broken")
@@ -87,7 +94,7 @@ export const makeRefreshChain = Effect.fnUntraced(function*(accessTokens: Access
         const left = yield* accessTokens.remaining(derived, row.grant_id)
         // Revoked or expired in between: that stays so, and the client gets one that works.
         const accessToken = Option.isSome(left) ? derived : newSecret(accessTokenPrefix)
-        if (Option.isNone(left)) yield* accessTokens.insert(accessToken, row.grant_id, resource)
+        if (Option.isNone(left)) yield* accessTokens.insert(accessToken, row.grant_id)
         const expiresIn = Math.floor(Option.getOrElse(left, () => accessTokenLifetime) / 1000)
         const tokens: IssuedTokens = { accessToken, refreshToken: next, expiresIn, scope: row.scope }
         return { _tag: "Issued", grantId: row.grant_id, tokens, replayed: true } satisfies Rotation
@@ -95,28 +102,28 @@ export const makeRefreshChain = Effect.fnUntraced(function*(accessTokens: Access
       row = nextRow.value
       token = next
     }
-    return refused("a link of the chain has lost its nonce")
+    return reused(row, "the chain has gone on too far since")
   })
 
-  const decide = Effect.fnUntraced(function*(clientKey: ClientKey, token: Redacted.Redacted, resource: string) {
+  const decide = Effect.fnUntraced(function*(clientKey: ClientKey, token: Redacted.Redacted) {
     const found = yield* find(hashOf(token))
     if (Option.isNone(found)) return refused("unknown refresh token")
     const row = found.value
     const now = yield* Clock.currentTimeMillis
     if (row.client_key !== clientKey) return refused("refresh token of another client")
     if (row.ended_at !== null || row.grant_expires_at <= now) return refused("the grant is over")
-    if (row.spent_at === null) return yield* spend(row, token, resource)
+    if (row.spent_at === null) return yield* spend(row, token)
     // The nonce is erased by a sweep some time after the grace; a nonce that is still there does not prolong it.
-    if (now - row.spent_at >= grace || row.nonce === null) return { _tag: "Reused", grantId: row.grant_id } satisfies Rotation
-    return yield* replay(row, token, resource)
+    if (now - row.spent_at >= grace || row.nonce === null) return reused(row, "spent refresh token after its grace")
+    return yield* replay(row, token)
   })
 
   return {
     insert,
     /** One transaction on the one connection: of two calls with one token, the second sees it spent. */
-    rotate: (clientKey: ClientKey, token: Redacted.Redacted, resource: string): Effect.Effect<Rotation> =>
+    rotate: (clientKey: ClientKey, token: Redacted.Redacted): Effect.Effect<Rotation> =>
       // A store that fails is a fault that no caller can act on but by answering 500.
-      Effect.orDie(sql.withTransaction(decide(clientKey, token, resource))),
+      Effect.orDie(sql.withTransaction(decide(clientKey, token))),
     /** The grant that a refresh token of this client belongs to, spent or not. */
     grantOf: (clientKey: ClientKey, token: Redacted.Redacted) =>
       Effect.map(find(hashOf(token)), (row) =>

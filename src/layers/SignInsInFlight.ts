@@ -1,7 +1,7 @@
 import { Deferred, Effect } from "effect"
 
 /** The sign-ins that are between their redirect and their stored pair, of whatever user: that is known only at the end. */
-export const makeSignIns = () => {
+export const makeSignInsInFlight = () => {
   const running = new Set<Deferred.Deferred<void>>()
 
   const during = <A, E, R>(signIn: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>

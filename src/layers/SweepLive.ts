@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { Clients } from "../services/Clients.ts"
 import { GrantUpkeep } from "../services/GrantUpkeep.ts"
 import { PendingLogins } from "../services/PendingLogins.ts"
 import { flushUse, sweep } from "../services/Schedules.ts"
@@ -11,10 +12,12 @@ const guarded = (name: string, step: Effect.Effect<void>) => Effect.catchAllCaus
 export const SweepLive = Layer.scopedDiscard(Effect.gen(function*() {
   const upkeep = yield* GrantUpkeep
   const logins = yield* PendingLogins
+  const clients = yield* Clients
   const tokens = yield* UpstreamTokens
   const sweepOnce = Effect.all([
     guarded("sweep.logins.failed", logins.sweep),
     guarded("sweep.grants.failed", upkeep.sweepExpired),
+    guarded("sweep.clients.failed", clients.sweep),
     guarded("sweep.pairs.failed", tokens.forgetUngranted)
   ], { discard: true })
   const flushOnce = guarded("sweep.uses.failed", upkeep.flushUse)

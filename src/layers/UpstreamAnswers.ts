@@ -20,8 +20,7 @@ const ErrorJson = Schema.parseJson(Schema.Struct({
 const UserInfoJson = Schema.parseJson(Schema.Struct({
   sub: Schema.Union(Schema.NonEmptyString, Schema.Int),
   preferred_username: Schema.optional(Schema.NullOr(Schema.String)),
-  name: Schema.optional(Schema.NullOr(Schema.String)),
-  groups: Schema.optional(Schema.NullOr(Schema.Array(Schema.String)))
+  name: Schema.optional(Schema.NullOr(Schema.String))
 }))
 const IntrospectionJson = Schema.parseJson(Schema.Struct({
   active: Schema.Boolean,
@@ -124,9 +123,9 @@ export const readUserInfo = (
   }
   const parsed = answer.status === 200 ? decodeUserInfo(answer.text) : Either.left(undefined)
   if (Either.isLeft(parsed)) return Either.left(unusable(endpoint, answer))
-  const { groups, name, preferred_username, sub } = parsed.right
+  const { name, preferred_username, sub } = parsed.right
   const userId = UserId.make(String(sub))
-  return Either.right({ userId, userName: preferred_username || name || userId, groups: groups ?? [] })
+  return Either.right({ userId, userName: preferred_username || name || userId })
 }
 
 export const readIntrospection = (

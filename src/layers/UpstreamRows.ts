@@ -12,6 +12,8 @@ export interface UpstreamRow extends PairClaims {
   readonly userId: UserId
   readonly sealedPair: string
   readonly obtainedAt: number
+  /** What Forgejo says it granted; nothing until a sign-in has asked. */
+  readonly scope: Option.Option<string>
 }
 
 export interface OpenPair {
@@ -24,7 +26,8 @@ const Row = Schema.Struct({
   expiresAt: Schema.Number,
   upstreamGrant: Schema.OptionFromNullOr(Schema.Number),
   counter: Schema.OptionFromNullOr(Schema.Number),
-  obtainedAt: Schema.Number
+  obtainedAt: Schema.Number,
+  scope: Schema.OptionFromNullOr(Schema.String)
 })
 
 const PairJson = Schema.parseJson(Schema.Struct({
@@ -50,7 +53,7 @@ export const makeRows = Effect.gen(function*() {
     Result: Row,
     execute: (userId) =>
       sql`select sealed_pair as "sealedPair", access_expires_at as "expiresAt",
-        upstream_grant as "upstreamGrant", counter, updated_at as "obtainedAt"
+        upstream_grant as "upstreamGrant", counter, updated_at as "obtainedAt", scope
         from upstream_tokens where user_id = ${userId}`
   })
   const find = (userId: UserId): Effect.Effect<Option.Option<UpstreamRow>> =>

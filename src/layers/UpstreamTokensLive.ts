@@ -1,24 +1,27 @@
 import type { SqlClient } from "@effect/sql"
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
+import { widerThan } from "../domain/ForgejoScopes.ts"
 import type { UserId } from "../domain/Ids.ts"
 import { equalSecrets } from "../domain/Secrets.ts"
 import { isStale } from "../domain/UpstreamPair.ts"
+import { AppConfig } from "../services/AppConfig.ts"
 import type { Grants } from "../services/Grants.ts"
 import { upstreamRetry } from "../services/Schedules.ts"
 import type { Sealing } from "../services/Sealing.ts"
 import { Upstream, type UpstreamRefused, UpstreamUnavailable } from "../services/Upstream.ts"
 import { type AccessToken, UpstreamGone, UpstreamTokens } from "../services/UpstreamTokens.ts"
-import { makeSignIns } from "./SignInsInFlight.ts"
+import { makeSignInsInFlight } from "./SignInsInFlight.ts"
 import { makeSingleFlight } from "./SingleFlight.ts"
 import { makeRows, type OpenPair, type UpstreamRow } from "./UpstreamRows.ts"
 
 type Outcome = Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
 
 const make = Effect.gen(function*() {
+  const { forgejoScopes, scopeMismatch } = yield* AppConfig
   const upstream = yield* Upstream
   const rows = yield* makeRows
   const flights = makeSingleFlight<AccessToken, UpstreamGone | UpstreamUnavailable>(yield* Effect.scope)
-  const signIns = makeSignIns()
+  const signIns = makeSignInsInFlight()
 
   const served = (row: UpstreamRow, pair: OpenPair): AccessToken => ({ token: pair.accessToken, expiresAt: row.expiresAt })
 
@@ -32,15 +35,21 @@ const make = Effect.gen(function*() {
         )
         : stored(userId))
 
-  /** The stored token as it is. */
+  /** Whether the row's token can do more than the configuration lets it. */
+  const isTooWide = (row: UpstreamRow): boolean =>
+    scopeMismatch === "refuse" && Option.exists(row.scope, (scope) => widerThan(scope, forgejoScopes).length > 0)
+
+  /** The stored token as it is, unless it can do too much. */
   const stored = (userId: UserId): Outcome =>
     Effect.flatMap(rows.find(userId), Option.match({
       onNone: () => gone(userId, Option.none(), "there is no pair"),
       onSome: (row) =>
-        Effect.flatMap(rows.open(row), Option.match({
-          onNone: () => gone(userId, Option.some(row), "the stored pair does not open"),
-          onSome: (pair) => Effect.succeed(served(row, pair))
-        }))
+        isTooWide(row)
+          ? gone(userId, Option.some(row), "Forgejo granted it more than FORGEJO_SCOPES names")
+          : Effect.flatMap(rows.open(row), Option.match({
+            onNone: () => gone(userId, Option.some(row), "the stored pair does not open"),
+            onSome: (pair) => Effect.succeed(served(row, pair))
+          }))
     }))
 
   /** Uninterruptible from the question to the stored answer: Forgejo has spent the old token by then. */
@@ -120,7 +129,13 @@ const make = Effect.gen(function*() {
     const row = yield* rows.find(userId)
     if (Option.isNone(row)) return yield* stored(userId)
     const now = yield* Clock.currentTimeMillis
-    return yield* isStale(row.value, now) ? replace(row.value, false) : stored(userId)
+    return yield* isStale(row.value, now) && !isTooWide(row.value) ? replace(row.value, false) : stored(userId)
+  })
+
+  const recordScope = Effect.fn("UpstreamTokens.recordScope")(function*(userId: UserId, scope: string) {
+    yield* rows.recordScope(userId, scope)
+    // At once, not at the next use: sessions that run hold the same token.
+    yield* Effect.ignore(stored(userId))
   })
 
   const recheck = Effect.fn("UpstreamTokens.recheck")(function*(userId: UserId, token: Redacted.Redacted) {
@@ -139,7 +154,7 @@ const make = Effect.gen(function*() {
   return UpstreamTokens.of({
     store: Effect.fn("UpstreamTokens.store")((userId, pair) => Effect.asVoid(rows.put(userId, pair))),
     duringSignIn: signIns.during,
-    recordScope: Effect.fn("UpstreamTokens.recordScope")(rows.recordScope),
+    recordScope,
     current,
     recheck,
     forgetUngranted: rows.forgetUngranted
@@ -151,7 +166,8 @@ const isTransient = (error: UpstreamRefused | UpstreamUnavailable): boolean => e
 const sameToken = (a: Redacted.Redacted, b: Redacted.Redacted): boolean => equalSecrets(Redacted.value(a), Redacted.value(b))
 
 /** The users' Forgejo token pairs in the store. Refreshes run in fibers of this layer: closing it waits for their answers. */
-export const UpstreamTokensLive: Layer.Layer<UpstreamTokens, never, SqlClient.SqlClient | Sealing | Upstream | Grants> = Layer.scoped(
+export const UpstreamTokensLive: Layer.Layer<
   UpstreamTokens,
-  make
-)
+  never,
+  AppConfig | SqlClient.SqlClient | Sealing | Upstream | Grants
+> = Layer.scoped(UpstreamTokens, make)

@@ -1,9 +1,8 @@
 import type { Effect, Option, Redacted } from "effect"
 import { Context } from "effect"
 import type { ClientKey } from "../domain/Ids.ts"
+import type { AuthMethod } from "../domain/Registration.ts"
 import type { OAuthError } from "./OAuthErrors.ts"
-
-export type ClientAuthMethod = "none" | "client_secret_basic" | "client_secret_post"
 
 /** An MCP client. Its `client_id` *is* its sealed registration, so that registering stores nothing. */
 export interface Client {
@@ -12,7 +11,7 @@ export interface Client {
   /** Unverified text, stripped of control and direction characters, at most 100 characters. */
   readonly name: string
   readonly redirectUris: ReadonlyArray<string>
-  readonly authMethod: ClientAuthMethod
+  readonly authMethod: AuthMethod
 }
 
 export interface RegisteredClient extends Client {
@@ -30,8 +29,10 @@ export class Clients extends Context.Tag("fjmcp/Clients")<Clients, {
   readonly resolve: (clientId: string) => Effect.Effect<Option.Option<Client>>
   /** Fails with `invalid_client`. */
   readonly authenticate: (
-    credentials: { readonly clientId: string; readonly secret: Option.Option<Redacted.Redacted>; readonly via: ClientAuthMethod }
+    credentials: { readonly clientId: string; readonly secret: Option.Option<Redacted.Redacted> }
   ) => Effect.Effect<Client, OAuthError>
-  /** Makes the row, at the first Allow; later calls change nothing. */
+  /** At each Allow: makes the row that grants refer to, and keeps it for as long as that sign-in may take. */
   readonly remember: (client: Client) => Effect.Effect<void>
+  /** Deletes the rows of clients without a grant, 20 minutes after their last Allow: sign-ins take 10 at most. */
+  readonly sweep: Effect.Effect<void>
 }>() {}

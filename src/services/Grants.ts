@@ -9,7 +9,6 @@ export interface Grant {
   readonly userId: UserId
   readonly userName: string
   readonly clientKey: ClientKey
-  readonly clientName: string
   readonly scope: string
 }
 
@@ -48,7 +47,7 @@ export class Grants extends Context.Tag("fjmcp/Grants")<Grants, {
     readonly verifier: Option.Option<Redacted.Redacted>
     readonly resource: Option.Option<string>
   }) => Effect.Effect<IssuedTokens, OAuthError>
-  /** `grant_type=refresh_token`: rotates; the same answer again within the grace; after it the grant ends. */
+  /** `grant_type=refresh_token`: rotates; the same answer again within the grace; after it, or 50 rotations on, the grant ends. */
   readonly refresh: (request: {
     readonly clientKey: ClientKey
     readonly refreshToken: Redacted.Redacted
@@ -56,7 +55,7 @@ export class Grants extends Context.Tag("fjmcp/Grants")<Grants, {
   }) => Effect.Effect<IssuedTokens, OAuthError>
   /** RFC 7009: an access token ends that token only, a refresh token ends the grant, an unknown one is no error. */
   readonly revoke: (request: { readonly clientKey: ClientKey; readonly token: Redacted.Redacted }) => Effect.Effect<void, OAuthError>
-  /** On every MCP request. */
+  /** On every MCP request. A token made for another resource than this broker's `/mcp` is refused. */
   readonly verify: (bearer: Redacted.Redacted) => Effect.Effect<Grant, TokenRejected>
   /** Whether the grant has neither ended nor expired. */
   readonly isLive: (id: GrantId) => Effect.Effect<boolean>

@@ -1,19 +1,16 @@
 import { HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { Effect, Schema } from "effect"
 
-/** The error codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 7591 section 3.2.2 and RFC 8707 section 2. */
+/** The error codes that we answer with, of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 7591 section 3.2.2 and RFC 8707 section 2. */
 export const OAuthErrorCode = Schema.Literal(
   "invalid_request",
   "invalid_client",
   "invalid_grant",
-  "unauthorized_client",
   "unsupported_grant_type",
   "invalid_scope",
   "invalid_target",
   "invalid_redirect_uri",
-  "invalid_client_metadata",
-  "server_error",
-  "temporarily_unavailable"
+  "invalid_client_metadata"
 )
 
 /**

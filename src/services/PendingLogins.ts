@@ -17,6 +17,9 @@ export class LoginRefused extends Schema.TaggedError<LoginRefused>()("LoginRefus
   reason: Schema.Literal("unknown", "forged", "finished")
 }) {}
 
+/** As many sign-ins are in progress as the broker keeps: anybody can begin one. */
+export class LoginsFull extends Schema.TaggedError<LoginsFull>()("LoginsFull", {}) {}
+
 /** What the browser proves with: the consent cookie and the form token of one attempt. */
 export interface ConsentProof {
   readonly flowId: FlowId
@@ -38,7 +41,10 @@ export interface Departure {
 export class PendingLogins extends Context.Tag("fjmcp/PendingLogins")<PendingLogins, {
   readonly begin: (
     request: AuthorizeRequest & { readonly clientId: string }
-  ) => Effect.Effect<{ readonly flowId: FlowId; readonly consentCookie: Redacted.Redacted; readonly formToken: Redacted.Redacted }>
+  ) => Effect.Effect<
+    { readonly flowId: FlowId; readonly consentCookie: Redacted.Redacted; readonly formToken: Redacted.Redacted },
+    LoginsFull
+  >
   /** Again with the same proof: the same answer, so that a double click or a reload does no harm. */
   readonly allow: (proof: ConsentProof) => Effect.Effect<Departure, LoginRefused>
   /** Ends the attempt; again with the same proof: the same answer. */

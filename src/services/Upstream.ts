@@ -38,7 +38,6 @@ export interface TokenPair {
 export interface UserInfo {
   readonly userId: UserId
   readonly userName: string
-  readonly groups: ReadonlyArray<string>
 }
 
 /** Forgejo, as an OAuth client sees it. Every call has a timeout and a size limit. */

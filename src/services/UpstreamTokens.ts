@@ -21,9 +21,15 @@ export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<Upstream
   readonly store: (userId: UserId, pair: TokenPair) => Effect.Effect<void>
   /** Marks a sign-in between its redirect and its stored pair: a refused refresh waits for it before it judges. */
   readonly duringSignIn: <A, E, R>(signIn: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** Records the scope that Forgejo says it granted. */
+  /**
+   * Records the scope that Forgejo says it granted. A wider one than configured, where that is refused, ends the user's
+   * grants and forgets the pair: they all would work with it.
+   */
   readonly recordScope: (userId: UserId, scope: string) => Effect.Effect<void>
-  /** The user's access token, refreshed first where less than `leeway` of its life is left; one refresh at a time per user. */
+  /**
+   * The user's access token, refreshed first where little of its life is left; one refresh at a time per user. Gone where
+   * its recorded scope is wider than configured and that is refused: an operator may have narrowed the setting since.
+   */
   readonly current: (userId: UserId) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
   /**
    * To be called when Forgejo refused `token` with 401: asks userinfo, refreshes where it agrees, and judges a refused

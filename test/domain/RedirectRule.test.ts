@@ -75,6 +75,12 @@ it("says where the browser will be sent", () => {
   assert.deepStrictEqual(destinationOf("https://claude.ai/cb"), { kind: "web", host: "claude.ai" })
   assert.deepStrictEqual(destinationOf("http://127.0.0.1:53121/cb"), { kind: "loopback", host: "127.0.0.1:53121" })
   assert.deepStrictEqual(destinationOf("https://localhost/cb"), { kind: "loopback", host: "localhost" })
+  for (const host of ["127.evil.com", "127.0.0.1.evil.com", "127.0.0.1.nip.io", "localhost.evil.com", "notlocalhost"]) {
+    assert.deepStrictEqual(destinationOf(`https://${host}/cb`), { kind: "web", host })
+  }
+  for (const host of ["127.1.2.3", "app.localhost", "[::1]"]) {
+    assert.deepStrictEqual(destinationOf(`https://${host}/cb`), { kind: "loopback", host })
+  }
   assert.deepStrictEqual(destinationOf("cursor://x/cb"), { kind: "app", host: "cursor:" })
 })
 

@@ -9,7 +9,6 @@ export const fakeGrant = (user: string, client = "client", n = 1): Grant => ({
   userId: UserId.make(user),
   userName: `name-${user}`,
   clientKey: ClientKey.make(client),
-  clientName: client,
   scope: "mcp"
 })
 

@@ -112,7 +112,7 @@ const make = Effect.gen(function*() {
     userinfo: () =>
       Effect.flatMap(Ref.get(state), (s) =>
         s.alive && !s.accessRefused
-          ? Effect.succeed({ userId: UserId.make("7"), userName: "ada", groups: [] })
+          ? Effect.succeed({ userId: UserId.make("7"), userName: "ada" })
           : Effect.fail(refused("token", "invalid_token", ""))),
     introspect: (token) =>
       Effect.flatMap(Ref.get(state), (s) =>

@@ -1,6 +1,6 @@
 import { Context, Effect, Layer, Option, Redacted, Ref } from "effect"
 import { UserId } from "../../src/domain/Ids.ts"
-import type { TokenPair, UpstreamRefused, UpstreamUnavailable } from "../../src/services/Upstream.ts"
+import type { TokenPair, UpstreamRefused, UpstreamUnavailable, UserInfo } from "../../src/services/Upstream.ts"
 import { Upstream } from "../../src/services/Upstream.ts"
 import { UpstreamTokens } from "../../src/services/UpstreamTokens.ts"
 
@@ -9,7 +9,7 @@ type Answer<A> = Effect.Effect<A, UpstreamRefused | UpstreamUnavailable>
 /** What a test changes of Forgejo, and what it sees of the calls that came. */
 export class UpstreamControl extends Context.Tag("test/UpstreamControl")<UpstreamControl, {
   readonly exchange: Ref.Ref<Answer<TokenPair>>
-  readonly userinfo: Ref.Ref<Answer<{ readonly userId: UserId; readonly userName: string; readonly groups: ReadonlyArray<string> }>>
+  readonly userinfo: Ref.Ref<Answer<UserInfo>>
   readonly introspect: Ref.Ref<Answer<{ readonly active: boolean; readonly scope: Option.Option<string> }>>
   readonly isSiteAdmin: Ref.Ref<Effect.Effect<boolean, UpstreamUnavailable>>
   /** In order: `exchange CODE VERIFIER`, `store USER`, `scope USER SCOPE`, `userinfo`. */
@@ -28,11 +28,7 @@ export const somePair: TokenPair = {
 /** Forgejo and the token pairs, without a network. Alice (id 7) signs in, with exactly the scope that is configured. */
 export const SignInUpstream = Layer.effectContext(Effect.gen(function*() {
   const exchange = yield* Ref.make<Answer<TokenPair>>(Effect.succeed(somePair))
-  const userinfo = yield* Ref.make(Effect.succeed({ userId: UserId.make("7"), userName: "alice", groups: [] as ReadonlyArray<string> }) as Answer<{
-    readonly userId: UserId
-    readonly userName: string
-    readonly groups: ReadonlyArray<string>
-  }>)
+  const userinfo = yield* Ref.make<Answer<UserInfo>>(Effect.succeed({ userId: UserId.make("7"), userName: "alice" }))
   const introspect = yield* Ref.make<Answer<{ readonly active: boolean; readonly scope: Option.Option<string> }>>(
     Effect.succeed({ active: true, scope: Option.some("openid profile read:user write:repository write:issue") })
   )

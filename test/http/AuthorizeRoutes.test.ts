@@ -1,5 +1,7 @@
+import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { maxPendingLogins } from "../../src/layers/PendingLoginsLive.ts"
 import { type Answer, authorizePath, OAuthServer, openConsent, registered, send } from "../fakes/OAuthBrowser.ts"
 
 const isPage = (answer: Answer, sentence: string) => {
@@ -80,3 +82,15 @@ describe("the authorization endpoint", () => {
       }
     }).pipe(Effect.provide(OAuthServer)))
 })
+
+it.effect("with as many sign-ins in progress as there may be, the browser gets a page that says when to come back", () =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const clientId = yield* registered
+    yield* sql`with recursive n (i) as (select 1 union all select i + 1 from n where i < ${maxPendingLogins})
+      insert into pending_logins select 'flow' || i, 'c', 'r', null, 'c', 'mcp', 'r', 'h', 'h', null, null, 0, 'asked', 0, ${Number.MAX_SAFE_INTEGER} from n`
+    const answer = yield* send("GET", authorizePath(clientId))
+    assert.deepStrictEqual([answer.status, answer.headers["retry-after"], answer.location, answer.cookies], [503, "60", undefined, []])
+    assert.include(answer.text, "Wait a minute, then go back to your client and connect again.")
+    assert.match(answer.text, /Flow <code>[0-9a-f]{16}<\/code>/)
+  }).pipe(Effect.provide(OAuthServer)))

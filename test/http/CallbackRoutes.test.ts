@@ -195,7 +195,7 @@ describe("what Forgejo really granted", () => {
       const two = yield* departed
       isPage(yield* comeBack({ state: two.state, code: "c" }, two.cookie), 400, "Forgejo did not accept this sign-in", two.state)
       yield* Ref.set(it.introspect, Effect.succeed({ active: true, scope: Option.some("read:user") }))
-      yield* Ref.set(it.userinfo, Effect.succeed({ userId: UserId.make("8"), userName: "bob", groups: [] }))
+      yield* Ref.set(it.userinfo, Effect.succeed({ userId: UserId.make("8"), userName: "bob" }))
       const three = yield* departed
       isPage(yield* comeBack({ state: three.state, code: "c" }, three.cookie), 400, "Forgejo did not accept this sign-in", three.state)
     }).pipe(Effect.provide(OAuthServer)))

@@ -1,12 +1,12 @@
 import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted, TestClock } from "effect"
 import { ClientsLive } from "../../src/layers/ClientsLive.ts"
 import { SqliteMemory } from "../../src/layers/SqliteLive.ts"
 import { Clients } from "../../src/services/Clients.ts"
 import { fakeSealing } from "../fakes/FakeSealing.ts"
 import { settingsWith } from "../fakes/OAuthSettings.ts"
-import { OAuthStores } from "../fakes/OAuthStores.ts"
+import { OAuthStores, someCode } from "../fakes/OAuthStores.ts"
 
 const metadata = { redirect_uris: ["http://127.0.0.1/cb"], client_name: "x" }
 
@@ -23,6 +23,31 @@ describe("a client", () => {
       yield* clients.remember(client)
       yield* clients.remember(client)
       assert.strictEqual((yield* sql`select * from clients`).length, 1)
+    }).pipe(Effect.provide(OAuthStores)))
+
+  it.effect("without a grant is forgotten 20 minutes after its last Allow, and one with a grant is kept", () =>
+    Effect.gen(function*() {
+      const clients = yield* Clients
+      const sql = yield* SqlClient.SqlClient
+      const names = Effect.map(
+        Effect.zipRight(clients.sweep, sql<{ readonly name: string }>`select name from clients order by name`),
+        (rows) => rows.map(({ name }) => name)
+      )
+      const { grantId } = yield* someCode
+      const once = yield* clients.register({ ...metadata, client_name: "Allowed once" })
+      const twice = yield* clients.register({ ...metadata, client_name: "Allowed twice" })
+      yield* clients.remember(once)
+      yield* clients.remember(twice)
+      yield* TestClock.adjust("19 minutes")
+      yield* clients.remember(twice)
+      assert.deepStrictEqual(yield* names, ["Allowed once", "Allowed twice", "Test client"])
+      yield* TestClock.adjust("1 minutes")
+      assert.deepStrictEqual(yield* names, ["Allowed twice", "Test client"])
+      yield* TestClock.adjust("1 hour")
+      yield* sql`update grants set ended_at = 1`
+      assert.deepStrictEqual(yield* names, ["Test client"])
+      yield* sql`delete from grants where id = ${grantId}`
+      assert.deepStrictEqual(yield* names, [])
     }).pipe(Effect.provide(OAuthStores)))
 
   it.effect("is not known where the id was made up, changed or sealed with another key", () =>
@@ -45,11 +70,11 @@ describe("a client", () => {
       const secretive = yield* clients.register({ ...metadata, token_endpoint_auth_method: "client_secret_post" })
       const open = yield* clients.register({ ...metadata, token_endpoint_auth_method: "none" })
       const right = Option.some(secretive.secret)
-      assert.strictEqual((yield* clients.authenticate({ clientId: secretive.clientId, secret: right, via: "client_secret_basic" })).key, secretive.key)
-      assert.strictEqual((yield* clients.authenticate({ clientId: open.clientId, secret: Option.none(), via: "none" })).key, open.key)
-      assert.strictEqual((yield* clients.authenticate({ clientId: open.clientId, secret: Option.some(open.secret), via: "client_secret_post" })).key, open.key)
+      assert.strictEqual((yield* clients.authenticate({ clientId: secretive.clientId, secret: right })).key, secretive.key)
+      assert.strictEqual((yield* clients.authenticate({ clientId: open.clientId, secret: Option.none() })).key, open.key)
+      assert.strictEqual((yield* clients.authenticate({ clientId: open.clientId, secret: Option.some(open.secret) })).key, open.key)
       const refused = (clientId: string, secret: Option.Option<Redacted.Redacted>) =>
-        Effect.map(Effect.flip(clients.authenticate({ clientId, secret, via: "client_secret_post" })), (error) => [error.error, error.status, error.description])
+        Effect.map(Effect.flip(clients.authenticate({ clientId, secret })), (error) => [error.error, error.status, error.description])
       assert.deepStrictEqual(yield* refused(secretive.clientId, Option.none()), [
         "invalid_client",
         401,

@@ -1,9 +1,12 @@
 import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Option, PubSub, Queue, Redacted, TestClock } from "effect"
+import { Effect, Either, Layer, Option, PubSub, Queue, Redacted, TestClock } from "effect"
 import { ClientKey, UserId } from "../../src/domain/Ids.ts"
+import { GrantsLive } from "../../src/layers/GrantsLive.ts"
 import { Grants } from "../../src/services/Grants.ts"
 import { GrantUpkeep } from "../../src/services/GrantUpkeep.ts"
+import { fakeSealing } from "../fakes/FakeSealing.ts"
+import { settingsWith } from "../fakes/OAuthSettings.ts"
 import { OAuthStores, someClient, someCode, someTokens } from "../fakes/OAuthStores.ts"
 
 const accepted = (token: Redacted.Redacted) => Effect.flatMap(Grants, (grants) => Effect.isSuccess(grants.verify(token)))
@@ -85,11 +88,30 @@ describe("an access token", () => {
       const grants = yield* Grants
       const { client, grantId, tokens } = yield* someTokens
       const grant = yield* grants.verify(tokens.accessToken)
-      assert.deepStrictEqual(grant, { id: grantId, userId: UserId.make("7"), userName: "alice", clientKey: client.key, clientName: "Test client", scope: "mcp" })
+      assert.deepStrictEqual(grant, { id: grantId, userId: UserId.make("7"), userName: "alice", clientKey: client.key, scope: "mcp" })
       yield* TestClock.adjust("3599 seconds")
       assert.isTrue(yield* accepted(tokens.accessToken))
       yield* TestClock.adjust("1 second")
       assert.isFalse(yield* accepted(tokens.accessToken))
+    }).pipe(Effect.provide(OAuthStores)))
+
+  it.effect("made for another public URL is refused, although the store is the same one; a refresh gives one that is good", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const { client, tokens } = yield* someTokens
+      const moved = GrantsLive.pipe(
+        Layer.provide(Layer.mergeAll(Layer.succeed(SqlClient.SqlClient, sql), fakeSealing(), settingsWith({ publicUrl: "https://moved.example" })))
+      )
+      const first = yield* refreshed(client.key, tokens.refreshToken)
+      yield* Effect.gen(function*() {
+        assert.isFalse(yield* accepted(tokens.accessToken))
+        assert.isFalse(yield* accepted(first.accessToken))
+        // Also where the same answer is asked for again: the access token in it must be one for here.
+        const again = yield* refreshed(client.key, tokens.refreshToken)
+        assert.strictEqual(Redacted.value(again.refreshToken), Redacted.value(first.refreshToken))
+        assert.isTrue(yield* accepted(again.accessToken))
+      }).pipe(Effect.provide(moved))
+      assert.isTrue(yield* accepted(first.accessToken))
     }).pipe(Effect.provide(OAuthStores)))
 
   it.effect("is refused where it is anything else, a refresh token too", () =>

@@ -2,7 +2,7 @@ import { SqlClient } from "@effect/sql"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Redacted, TestClock } from "effect"
 import { s256Challenge } from "../../src/domain/Pkce.ts"
-import { PendingLoginsLive } from "../../src/layers/PendingLoginsLive.ts"
+import { maxPendingLogins, PendingLoginsLive } from "../../src/layers/PendingLoginsLive.ts"
 import { type ConsentProof, type Departure, type LoginRefused, PendingLogins } from "../../src/services/PendingLogins.ts"
 import { fakeSealing } from "../fakes/FakeSealing.ts"
 import { OAuthStores } from "../fakes/OAuthStores.ts"
@@ -120,6 +120,21 @@ describe("a pending login", () => {
       assert.strictEqual(yield* reason(logins.take(back(leaving))), "unknown")
       yield* logins.sweep
       assert.deepStrictEqual(yield* sql`select * from pending_logins`, [])
+    }).pipe(Effect.provide(OAuthStores)))
+
+  it.effect("is refused while as many are in progress as may be, and begins again once they have expired", () =>
+    Effect.gen(function*() {
+      const logins = yield* PendingLogins
+      const sql = yield* SqlClient.SqlClient
+      const proof = yield* begin
+      yield* TestClock.adjust("1 minutes")
+      yield* sql`with recursive n (i) as (select 2 union all select i + 1 from n where i < ${maxPendingLogins})
+        insert into pending_logins select 'flow' || i, 'c', 'r', null, 'c', 'mcp', 'r', 'h', 'h', null, null, 0, 'asked', 60000, 660000 from n`
+      assert.strictEqual((yield* Effect.flip(logins.begin(request)))._tag, "LoginsFull")
+      yield* logins.allow(proof)
+      yield* TestClock.adjust("9 minutes")
+      yield* logins.begin(request)
+      assert.strictEqual((yield* Effect.flip(logins.begin(request)))._tag, "LoginsFull")
     }).pipe(Effect.provide(OAuthStores)))
 
   it.effect("keeps no secret in the store", () =>

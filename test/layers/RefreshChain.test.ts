@@ -72,6 +72,18 @@ describe("a refresh token", () => {
       }
     }).pipe(Effect.provide(OAuthStores)))
 
+  it.effect("is followed over fifty links within its grace, and beyond that ends the grant", () =>
+    Effect.gen(function*() {
+      const grants = yield* Grants
+      const { client, grantId, tokens } = yield* someTokens
+      let newest = tokens
+      for (let links = 0; links < 50; links++) newest = yield* refresh(client.key, newest.refreshToken)
+      assert.deepStrictEqual(texts(yield* refresh(client.key, tokens.refreshToken)), texts(newest))
+      yield* refresh(client.key, newest.refreshToken)
+      assert.strictEqual((yield* Effect.flip(refresh(client.key, tokens.refreshToken))).error, "invalid_grant")
+      assert.isFalse(yield* grants.isLive(grantId))
+    }).pipe(Effect.provide(OAuthStores)))
+
   it.effect("does not bring back an access token that was revoked in between", () =>
     Effect.gen(function*() {
       const grants = yield* Grants

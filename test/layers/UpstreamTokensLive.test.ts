@@ -5,6 +5,7 @@ import { UserId } from "../../src/domain/Ids.ts"
 import { SealingLive } from "../../src/layers/SealingLive.ts"
 import { SqliteMemory } from "../../src/layers/SqliteLive.ts"
 import { UpstreamTokensLive } from "../../src/layers/UpstreamTokensLive.ts"
+import type { Settings } from "../../src/services/AppConfig.ts"
 import { UpstreamTokens } from "../../src/services/UpstreamTokens.ts"
 import { EndedGrants, EndedGrantsLive } from "../fakes/EndedGrants.ts"
 import { accessLife, ForgejoSide, ForgejoSideLive } from "../fakes/ForgejoSide.ts"
@@ -16,7 +17,9 @@ const ada = UserId.make("7")
 const Sealed = Layer.unwrapScoped(
   Effect.map(tempDirectory, (dataDir) => Layer.provide(SealingLive, TestConfig({ dataDir, sealingKeyFile: `${dataDir}/sealing.key` })))
 )
-const World = Layer.mergeAll(ForgejoSideLive, EndedGrantsLive, Layer.provideMerge(Sealed, SqliteMemory))
+const worldWith = (changes: Partial<Settings> = {}) =>
+  Layer.mergeAll(ForgejoSideLive, EndedGrantsLive, Layer.provideMerge(Sealed, SqliteMemory), TestConfig(changes))
+const World = worldWith()
 const TestTokens = Layer.provideMerge(UpstreamTokensLive, World)
 
 const signIn = Effect.gen(function*() {
@@ -75,6 +78,41 @@ describe("a user's current token", () => {
       assert.strictEqual(error._tag, "UpstreamGone")
       assert.deepStrictEqual(yield* ended, [[ada, "upstream_gone"]])
     }).pipe(Effect.provide(TestTokens)))
+
+  it.effect("that can do more than is configured is gone at once with the user's grants, and the next sign-in is judged anew", () =>
+    Effect.gen(function*() {
+      const tokens = yield* UpstreamTokens
+      yield* signIn
+      yield* tokens.recordScope(ada, "openid profile read:user read:issue")
+      yield* current
+      assert.deepStrictEqual(yield* ended, [])
+      yield* signIn
+      yield* tokens.recordScope(ada, "read:user write:issue write:repository")
+      assert.deepStrictEqual(yield* ended, [[ada, "upstream_gone"]])
+      assert.strictEqual((yield* Effect.flip(current))._tag, "UpstreamGone")
+      const pair = yield* signIn
+      assert.strictEqual(text(yield* current), Redacted.value(pair.accessToken))
+    }).pipe(Effect.provide(TestTokens)))
+
+  it.effect("that was recorded before the setting was narrowed is gone at its next use", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* signIn
+      yield* sql`update upstream_tokens set scope = 'read:user write:issue write:repository'`
+      yield* nearExpiry
+      assert.strictEqual((yield* Effect.flip(current))._tag, "UpstreamGone")
+      assert.deepStrictEqual(yield* ended, [[ada, "upstream_gone"]])
+      assert.deepStrictEqual(yield* sql`select * from upstream_tokens`, [])
+      assert.deepStrictEqual(yield* refreshes, [])
+    }).pipe(Effect.provide(TestTokens)))
+
+  it.effect("that can do more serves where the operator wants a warning only", () =>
+    Effect.gen(function*() {
+      const pair = yield* signIn
+      yield* Effect.flatMap(UpstreamTokens, (tokens) => tokens.recordScope(ada, "all"))
+      assert.strictEqual(text(yield* current), Redacted.value(pair.accessToken))
+      assert.deepStrictEqual(yield* ended, [])
+    }).pipe(Effect.provide(Layer.provideMerge(UpstreamTokensLive, worldWith({ scopeMismatch: "warn" })))))
 
   it.effect("whose row was moved from another user's does not open", () =>
     Effect.gen(function*() {

@@ -1,0 +1,76 @@
+import { assert, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import type { ServerResponse } from "node:http"
+import { connect } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
+import { makeNodeServer } from "../../src/layers/HttpServerLive.ts"
+
+const unreadTimeout = Duration.millis(200)
+
+/** A server that answers by `answer`, a client that has sent one request and reads nothing, and the server's end of it. */
+const served = (answer: (response: ServerResponse) => void) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly client: Socket; readonly socket: Socket; readonly connections: number; readonly stop: () => void }>((resume) => {
+      const node = makeNodeServer({ headersTimeout: Duration.seconds(5), bodyTimeout: Duration.seconds(5), unreadTimeout })
+      node.server.on("request", (request, response) => {
+        answer(response)
+        const stop = () => {
+          client.destroy()
+          node.server.closeAllConnections()
+          node.server.close()
+        }
+        resume(Effect.succeed({ client, socket: request.socket, connections: node.connections.size, stop }))
+      })
+      let client: Socket
+      node.server.listen(0, "127.0.0.1", () => {
+        client = connect((node.server.address() as AddressInfo).port, "127.0.0.1")
+        client.on("error", () => {}).pause().write("GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+      })
+    }),
+    ({ stop }) => Effect.sync(stop)
+  )
+
+const closed = (socket: Socket) => Effect.async<void>((resume) => void socket.once("close", () => resume(Effect.void)))
+
+it.scopedLive("an answer that its client does not take is given up, and its memory with it", () =>
+  Effect.gen(function*() {
+    const { connections, socket } = yield* served((response) => response.end(Buffer.alloc(64 * 1024 * 1024)))
+    assert.strictEqual(connections, 1)
+    yield* Effect.timeout(closed(socket), "5 seconds")
+  }))
+
+it.scopedLive("a client that takes its time, but takes, gets all of a large answer", () =>
+  Effect.gen(function*() {
+    const size = 16 * 1024 * 1024
+    const { client, socket } = yield* served((response) => response.end(Buffer.alloc(size)))
+    let taken = 0
+    client.on("data", (piece: Buffer) => {
+      taken += piece.length
+      client.pause()
+      setTimeout(() => client.resume(), 2)
+    })
+    client.resume()
+    yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => taken > size || socket.destroyed })
+    assert.isAbove(taken, size)
+  }))
+
+it.scopedLive("a call that has nothing to say is left alone, before its answer begins and within a stream", () =>
+  Effect.gen(function*() {
+    for (const begin of [() => {}, (response: ServerResponse) => void response.write("data: {}\n\n")]) {
+      const { socket } = yield* served(begin)
+      // The server has been told of the silence, and the connection is still there.
+      yield* Effect.async<void>((resume) => void socket.once("timeout", () => resume(Effect.void)))
+      assert.isFalse(socket.destroyed)
+    }
+  }))
+
+it.scopedLive("a connection that is done with its request goes when it is not used again", () =>
+  Effect.gen(function*() {
+    const { client, socket } = yield* served((response) => response.end("x"))
+    client.resume()
+    // Node's own time for kept connections is longer than a test.
+    socket.once("drain", () => {})
+    yield* Effect.repeat(Effect.sleep("5 millis"), { until: () => client.bytesRead > 0 })
+    socket.setTimeout(50)
+    yield* Effect.timeout(closed(socket), "5 seconds")
+  }))
