@@ -39,10 +39,12 @@ export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined):
       )
     case "InitializeRefused":
       return answer(200, "The Forgejo tool process refused to begin a session for requests without Mcp-Session-Id. Send initialize first.")
+    // Which of the two comes first is a matter of chance where Forgejo's refusal ends the grant.
     case "GrantOver":
-      return answer(401, "Your access has just ended. Sign in again.", { "www-authenticate": challenge(wire.publicUrl, "invalid_token") })
     case "UpstreamGone":
-      return answer(401, "Your sign-in at Forgejo is over. Sign in again.", { "www-authenticate": challenge(wire.publicUrl, "invalid_token") })
+      return answer(401, "Your sign-in is over: it was revoked, here or at Forgejo. Sign in again.", {
+        "www-authenticate": challenge(wire.publicUrl, "invalid_token")
+      })
     case "UpstreamUnavailable":
       return answer(503, "Forgejo cannot be reached to renew your access. Nothing is lost; try again in a few seconds.", { "retry-after": "5" })
   }

@@ -76,7 +76,7 @@ layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true
       const refused = yield* broker.post(second, initialize("2025-11-25", "again"))
       assert.deepStrictEqual([refused.status, response(refused).id], [401, "again"])
       assert.match(refused.headers.get("www-authenticate") ?? "", invalidToken)
-      assert.strictEqual(response(refused).error?.message, "Your sign-in at Forgejo is over. Sign in again.")
+      assert.strictEqual(response(refused).error?.message, "Your sign-in is over: it was revoked, here or at Forgejo. Sign in again.")
       assert.include(yield* ended, "grant_ended")
       assert.deepStrictEqual(children(), [])
       for (const each of [client, second]) {

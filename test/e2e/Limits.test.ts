@@ -32,6 +32,17 @@ describe("settings of sessions", () => {
       }
     }))
 
+  it.scopedLive("413: an initialize with more about the client than is worth storing", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker()
+      const client = yield* broker.signIn()
+      const clientInfo = { name: "x".repeat(70_000), version: "1" }
+      const refused = yield* broker.post(client, rpc("big", "initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo }))
+      assert.deepStrictEqual([refused.status, response(refused).id], [413, "big"])
+      assert.strictEqual(errorOf(refused).message, "The parameters of initialize are longer than 65536 characters. Send less about the client.")
+      assert.strictEqual(children().length, 0)
+    }))
+
   it.scopedLive("SESSIONLESS=reject: 400 with a sentence, and initialize is as ever; UNKNOWN_SESSION_STATUS=404", () =>
     Effect.gen(function*() {
       const broker = yield* testBroker({ sessionless: "reject", unknownSessionStatus: 404 })

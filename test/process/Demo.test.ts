@@ -77,6 +77,21 @@ describe("demo", () => {
       assert.deepStrictEqual(readdirSync(tmp), [])
     }))
 
+  it.scopedLive("wrong flags: each says what it takes, and ends with 2", () =>
+    Effect.gen(function*() {
+      const cases: ReadonlyArray<readonly [ReadonlyArray<string>, string]> = [
+        [["--port", "abc"], "--port must be a whole number from 1 to 65535, for example --port 8080"],
+        [["--port", "0"], "--port must be a whole number from 1 to 65535, for example --port 8080"],
+        [["--tokens", "0"], "--tokens must be a whole number from 1 to 1000, for example --tokens 8"],
+        [["--child", ""], "--child needs a command, in quotes where it has spaces, for example --child \"node server.js\""],
+        [["--child", "'half"], "--child needs a command, in quotes where it has spaces, for example --child \"node server.js\""]
+      ]
+      for (const [args, sentence] of cases) {
+        const ended = yield* runToEnd(["demo", ...args], {})
+        assert.deepStrictEqual([ended.code, ended.stderr.trim()], [2, `fjmcp-broker: ${sentence}`])
+      }
+    }))
+
   it.scopedLive("prints how to connect; SIGTERM ends everything within ten seconds", () =>
     Effect.gen(function*() {
       const tmp = yield* tempDirectory
