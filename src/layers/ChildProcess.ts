@@ -18,15 +18,24 @@ export interface ProcessRequest {
   readonly scrub: (text: string) => string
   /** One line of stderr, scrubbed, without colours, at most `maxStderrLine` characters. */
   readonly onStderr: (line: string) => Effect.Effect<void>
+  /** How many lines of stderr were left out because more came than `maxStderrLines`. */
+  readonly onLeftOut: (lines: number) => Effect.Effect<void>
 }
 
 /** Bytes that may wait for a child that does not read; a write beyond fails. */
 const maxUnread = 8 * 1024 * 1024
 /** Characters of output that may wait for the broker before the pipe is left to fill. */
 const maxUntaken = 4 * 1024 * 1024
+/** What a line costs besides its characters: a flood of empty ones is a flood too. */
+const costPerLine = 64
 const maxStderrLine = 4096
-/** How long output may still come after the exit: a grandchild can hold the pipe open for ever. */
-const outputAfterExit = "500 millis"
+/** Lines of stderr in one second; the rest is counted, not logged. */
+const maxStderrLines = 50
+/**
+ * How long output may still come after the exit, for a grandchild can hold the pipe open for ever; and how long after the
+ * end of output the exit may come, for a child can close its output and live.
+ */
+const betweenEnds = "500 millis"
 /** The stop ladder. */
 const afterStdinClosed = "2 seconds"
 const afterTerm = "3 seconds"
@@ -80,8 +89,9 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
         })),
       (child) =>
         Effect.gen(function*() {
+          // Disconnected: the race's fibers would hear of an interruption although we are not, and the child would be left running.
           const within = (time: "2 seconds" | "3 seconds") =>
-            Deferred.await(exited).pipe(Effect.interruptible, Effect.timeoutOption(time), Effect.map(Option.isSome))
+            Deferred.await(exited).pipe(Effect.interruptible, Effect.timeoutOption(time), Effect.disconnect, Effect.map(Option.isSome))
           child.stdin.end()
           if (!(yield* within(afterStdinClosed))) {
             yield* killGroup(child, "SIGTERM")
@@ -98,27 +108,50 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     const out = new LineSplitter(request.maxLine, (head, tail) => tooLong(request.maxLine, head, tail))
     process.stdout.on("data", (chunk: Buffer) => {
       for (const line of out.push(chunk)) {
-        untaken += line.length
-        lines.unsafeOffer(request.scrub(line))
+        const scrubbed = request.scrub(line)
+        untaken += costOf(scrubbed)
+        lines.unsafeOffer(scrubbed)
       }
       if (untaken > maxUntaken) process.stdout.pause()
     })
     process.once("close", (code, signal) => lines.unsafeDone(Exit.fail(new ChildGone({ code, signal }))))
-    yield* Deferred.await(exited).pipe(
-      Effect.tap(Effect.sleep(outputAfterExit)),
-      Effect.flatMap((gone) => lines.fail(gone)),
+    const ending = yield* Deferred.make<void>()
+    process.once("exit", () => Deferred.unsafeDone(ending, Exit.void))
+    process.stdout.once("end", () => Deferred.unsafeDone(ending, Exit.void))
+    yield* Deferred.await(ending).pipe(
+      Effect.zipRight(Effect.sleep(betweenEnds)),
+      Effect.flatMap(() => lines.fail(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),
       Effect.interruptible,
       Effect.forkScoped
     )
 
-    const log = yield* Mailbox.make<string>({ capacity: 256, strategy: "sliding" })
+    const clock = yield* Effect.clock
+    const log = yield* Mailbox.make<Effect.Effect<void>>({ capacity: 256, strategy: "sliding" })
+    let second = 0
+    let linesInSecond = 0
+    let leftOut = 0
+    const reportLeftOut = Effect.suspend(() => {
+      const count = leftOut
+      leftOut = 0
+      return count === 0 ? Effect.void : request.onLeftOut(count)
+    })
     const err = new LineSplitter(64 * 1024)
     process.stderr.on("data", (chunk: Buffer) => {
-      for (const line of err.push(chunk)) log.unsafeOffer(request.scrub(withoutColours(line)).slice(0, maxStderrLine))
+      const now = Math.floor(clock.unsafeCurrentTimeMillis() / 1000)
+      if (now !== second) {
+        second = now
+        linesInSecond = 0
+        if (leftOut > 0) log.unsafeOffer(reportLeftOut)
+      }
+      for (const line of err.push(chunk)) {
+        if (++linesInSecond > maxStderrLines) leftOut++
+        else log.unsafeOffer(request.onStderr(request.scrub(withoutColours(line)).slice(0, maxStderrLine)))
+      }
     })
+    yield* Effect.addFinalizer(() => reportLeftOut)
     // The owner is the child's scope.
     yield* log.take.pipe(
-      Effect.flatMap(request.onStderr),
+      Effect.flatten,
       Effect.forever,
       Effect.catchAllCause((cause) => Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.void),
       Effect.interruptible,
@@ -137,7 +170,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
           return Effect.void
         }),
       takeLines: Effect.map(lines.takeAll, ([taken]) => {
-        for (const line of taken) untaken -= line.length
+        for (const line of taken) untaken -= costOf(line)
         if (untaken <= maxUntaken && process.stdout.isPaused()) process.stdout.resume()
         return taken
       })
@@ -154,5 +187,7 @@ const tooLong = (maxLine: number, head: string, tail: string): string | undefine
     ? undefined
     : encodeError(Number(id), ErrorCode.internal, `The answer is longer than ${maxLine} bytes. Ask for less, or have the operator raise MAX_LINE.`)
 }
+
+const costOf = (line: string): number => line.length + costPerLine
 
 const withoutColours = (line: string): string => line.replace(/\x1b\[[0-9;]*[A-Za-z]/g, "")

@@ -1,5 +1,5 @@
 import { Effect, Layer, Option, Redacted } from "effect"
-import { mkdir, mkdtemp, rm } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { version } from "../domain/Build.ts"
 import { scrubber } from "../domain/Scrub.ts"
@@ -7,6 +7,13 @@ import { AppConfig } from "../services/AppConfig.ts"
 import { Children, SpawnFailed } from "../services/Children.ts"
 import { commandLine, environment, findProgram } from "./ChildCommand.ts"
 import { runProcess } from "./ChildProcess.ts"
+
+/** The spellings of the master key: it is written as base64url or base64, with or without its padding. */
+const keySpellings = (path: string) =>
+  Effect.promise(() => readFile(path, "utf8").catch(() => "")).pipe(
+    Effect.map((text) => text.trim().replace(/=+$/, "")),
+    Effect.map((key) => [key, key.replaceAll("-", "+").replaceAll("_", "/"), key.replaceAll("+", "-").replaceAll("/", "_")])
+  )
 
 const make = Effect.gen(function*() {
   const config = yield* AppConfig
@@ -32,11 +39,14 @@ const make = Effect.gen(function*() {
   )
 
   const program = findProgram(name, path)
+  // The store's layers, built before, have made the key file where there was none.
+  const scrubOwn = scrubber([Redacted.value(config.forgejoClientSecret), ...(yield* keySpellings(config.sealingKeyFile))])
   return Children.of({
     check: Effect.asVoid(program),
     spawn: Effect.fn("Children.spawn")(function*(request) {
       const command = commandLine(yield* program, args, config.sandbox, tools)
       const token = Redacted.value(request.token)
+      const scrubToken = scrubber([token])
       return yield* runProcess({
         command,
         env: environment({
@@ -48,11 +58,12 @@ const make = Effect.gen(function*() {
           home: yield* home
         }, process.env),
         maxLine: config.maxLine,
-        scrub: scrubber([token, Redacted.value(config.forgejoClientSecret)]),
+        scrub: (text) => scrubToken(scrubOwn(text)),
         onStderr: (line) =>
           (/\b(ERROR|FATAL|PANIC|panic|error)\b/.test(line) ? Effect.logWarning("child.stderr") : Effect.logDebug("child.stderr")).pipe(
             Effect.annotateLogs({ child: request.label, line })
-          )
+          ),
+        onLeftOut: (lines) => Effect.annotateLogs(Effect.logWarning("child.stderr_left_out"), { child: request.label, lines })
       })
     })
   })

@@ -1,5 +1,5 @@
 import type { Scope } from "effect"
-import { Cause, Deferred, Duration, Effect, Either, Option, Queue } from "effect"
+import { Cause, Chunk, Deferred, Duration, Effect, Either, Option, Queue } from "effect"
 import type { Message, Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import { replaceId } from "../domain/ResponseId.ts"
@@ -32,6 +32,14 @@ export interface GenerationOptions {
 
 /** Answers to requests of the child that may wait for it to read. */
 const maxReplies = 64
+/** Lines that are routed before everybody else has a turn: a child can write tens of thousands of tiny ones at once. */
+const linesPerTurn = 1000
+
+/** Lets the event loop go round once. A yield among fibers does not: it is a microtask, and sockets and timers would wait on. */
+const turn = Effect.async<void>((resume) => {
+  const handle = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(handle))
+})
 
 /** Its fibers, the pump and the writer of replies, belong to the scope that it is made in. */
 export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
@@ -52,7 +60,10 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
     const onResponse = (line: string, response: Response): Effect.Effect<void> => {
       const call = calls.get(response.id)
       if (call === undefined) return Effect.logDebug("child.unknown_response")
-      return settle(call, answerLine(call, line, response))
+      const answer = Either.try(() => answerLine(call, line, response))
+      return Either.isRight(answer)
+        ? settle(call, answer.right)
+        : fail(call, "The Forgejo tool's answer nests too deep to be passed on. The call has run.")
     }
     const onRequest = (request: Request): Effect.Effect<unknown> =>
       Queue.offer(
@@ -81,11 +92,20 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
           return onNotification(line, message)
       }
     }
-    const onLine = (line: string): Effect.Effect<unknown> =>
-      Either.match(classifyLine(line), {
-        onLeft: () => Effect.logDebug("child.garbage"),
-        onRight: (message) => onMessage(line, message)
-      })
+    const onLine = (line: string): Effect.Effect<unknown> => {
+      try {
+        return Either.match(classifyLine(line), { onLeft: () => garbage, onRight: (message) => onMessage(line, message) })
+      } catch {
+        // JSON.parse takes any depth, JSON.stringify overflows the stack: what cannot be written anew is no message.
+        return garbage
+      }
+    }
+    const onLines = (lines: Chunk.Chunk<string>): Effect.Effect<void> =>
+      lines.length <= linesPerTurn
+        ? Effect.forEach(lines, onLine, { discard: true })
+        : Effect.forEach(Chunk.chunksOf(lines, linesPerTurn), (some) => Effect.zipRight(Effect.forEach(some, onLine, { discard: true }), turn), {
+          discard: true
+        })
 
     const lost = "The Forgejo tool process ended before it answered. The call may have run; look before you repeat it."
     let ended = Option.none<ChildGone>()
@@ -96,7 +116,7 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
         return Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true }), Deferred.succeed(gone, how))
       })
     yield* child.takeLines.pipe(
-      Effect.flatMap((lines) => Effect.forEach(lines, onLine, { discard: true })),
+      Effect.flatMap(onLines),
       Effect.forever,
       Effect.tapErrorCause((cause) => Cause.isDie(cause) ? Effect.logError("child.pump_died", cause) : Effect.void),
       Effect.onError((cause) => Cause.isInterruptedOnly(cause) ? Effect.void : end(cause)),
@@ -161,6 +181,8 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
         }).pipe(Effect.ignore)
     }
   })
+
+const garbage = Effect.logDebug("child.garbage")
 
 const classifyLine = (line: string): Either.Either<Message, unknown> =>
   Either.flatMap(Either.try(() => JSON.parse(line) as unknown), classify)

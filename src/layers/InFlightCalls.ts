@@ -25,10 +25,6 @@ export class InFlightCalls {
   private readonly calls = new Map<number, InFlightCall>()
   private lastId = 0
 
-  get size(): number {
-    return this.calls.size
-  }
-
   /** Registers a request, and gives it with the parameters that the child gets. */
   begin(request: Request, settled: Effect.Effect<void>): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
     const id = ++this.lastId

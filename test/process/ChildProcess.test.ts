@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Duration, Effect, Exit, Scope } from "effect"
+import { Chunk, Deferred, Duration, Effect, Exit, Option, Scope } from "effect"
 import { scrubber } from "../../src/domain/Scrub.ts"
 import { runProcess } from "../../src/layers/ChildProcess.ts"
 import type { Child } from "../../src/services/Children.ts"
@@ -7,13 +7,14 @@ import { runs, untilGone } from "./DaemonProcess.ts"
 
 const node = (script: string) => [process.execPath, ["-e", script]] as const
 
-const start = (script: string, options: { readonly onStderr?: (line: string) => Effect.Effect<void>; readonly maxLine?: number; readonly secrets?: ReadonlyArray<string> } = {}) =>
+const start = (script: string, options: { readonly onStderr?: (line: string) => Effect.Effect<void>; readonly maxLine?: number; readonly secrets?: ReadonlyArray<string>; readonly onLeftOut?: (lines: number) => Effect.Effect<void> } = {}) =>
   runProcess({
     command: node(script),
     env: { PATH: process.env.PATH ?? "" },
     maxLine: options.maxLine ?? 1024 * 1024,
     scrub: scrubber(options.secrets ?? []),
-    onStderr: options.onStderr ?? (() => Effect.void)
+    onStderr: options.onStderr ?? (() => Effect.void),
+    onLeftOut: options.onLeftOut ?? (() => Effect.void)
   })
 
 /** Waits for the child's first line: the receipt that it runs. */
@@ -136,6 +137,59 @@ describe("a child process", () => {
       yield* close
     }))
 
+  it.live("a flood of tiny lines is slowed down too", () =>
+    Effect.gen(function*() {
+      const written = yield* Deferred.make<string>()
+      const script = `
+        const { writeSync } = require("node:fs")
+        const some = "1\\n".repeat(32 * 1024)
+        for (let n = 0; n < 40; n++) writeSync(1, some)
+        writeSync(2, "written\\n")
+        process.stdin.resume()`
+      const { child, close } = yield* inScope(start(script, { onStderr: (line) => Effect.asVoid(Deferred.succeed(written, line)) }))
+      assert.isTrue(Option.isNone(yield* Deferred.await(written).pipe(Effect.timeoutOption("1 second"))), "nobody takes, and yet all could be written")
+      let lines = 0
+      while (lines < 40 * 32 * 1024) lines += (yield* child.takeLines).length
+      assert.strictEqual(yield* Deferred.await(written), "written")
+      yield* close
+    }))
+
+  it.live("taking lines gives back what they took, although secrets in them are longer than what replaces them", () =>
+    Effect.gen(function*() {
+      const secret = "s".repeat(1000)
+      const script = `for (let n = 0; n < 20000; n++) console.log(${JSON.stringify(secret)}); console.log("end"); process.stdin.resume()`
+      const { child, close } = yield* inScope(start(script, { secrets: [secret] }))
+      let last = ""
+      while (last !== "end") last = Chunk.unsafeLast(yield* child.takeLines)
+      yield* close
+    }))
+
+  it.live("a flood on stderr is logged in part, and the rest is counted", () =>
+    Effect.gen(function*() {
+      const logged: Array<string> = []
+      const leftOut: Array<number> = []
+      const { child, close } = yield* inScope(start("require('node:fs').writeSync(2, 'ERROR again\\n'.repeat(3000))", {
+        onStderr: (line) => Effect.sync(() => logged.push(line)),
+        onLeftOut: (lines) => Effect.sync(() => leftOut.push(lines))
+      }))
+      yield* Effect.flip(child.takeLines)
+      yield* close
+      // Twice the limit where a second ends in between.
+      assert.include([50, 100], logged.length)
+      assert.strictEqual(leftOut.reduce((sum, lines) => sum + lines, logged.length), 3000)
+      assert.isAtMost(leftOut.length, 2)
+    }))
+
+  it.live("one that closes its output and lives on is as good as gone", () =>
+    Effect.gen(function*() {
+      const script = "const fs = require('node:fs'); fs.writeSync(1, 'up\\n'); fs.closeSync(1); process.stdin.resume()"
+      const { child, close } = yield* inScope(start(script))
+      assert.strictEqual(yield* firstLine(child), "up")
+      assert.deepInclude(yield* Effect.flip(child.takeLines), { _tag: "ChildGone", code: null, signal: null })
+      assert.isTrue(runs(child.pid))
+      yield* close
+    }))
+
   it.live("a program that is not there is a typed failure with its category", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(runProcess({
@@ -143,7 +197,8 @@ describe("a child process", () => {
         env: {},
         maxLine: 1000,
         scrub: (text) => text,
-        onStderr: () => Effect.void
+        onStderr: () => Effect.void,
+        onLeftOut: () => Effect.void
       })))
       assert.deepInclude(error, { _tag: "SpawnFailed", category: "binary missing" })
     }))

@@ -48,6 +48,24 @@ describe("Children", () => {
       assert.deepStrictEqual(readdirSync(join(dataDir, "homes")), [])
     }))
 
+  it.scopedLive("the broker's own secrets are replaced too: the client secret and the sealing key, in either alphabet of base64", () =>
+    Effect.gen(function*() {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "fjmcp-key-"))),
+        (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+      )
+      const key = Buffer.alloc(32, Buffer.from("fbefbe0123ffff", "hex"))
+      const sealingKeyFile = join(folder, "sealing.key")
+      writeFileSync(sealingKeyFile, `${key.toString("base64url")}\n`)
+      const said = ["the-client-secret", key.toString("base64url"), key.toString("base64")].join(" ")
+      const { close, line } = yield* withChild(`console.log(${JSON.stringify(said)})`, {
+        sealingKeyFile,
+        forgejoClientSecret: Redacted.make("the-client-secret")
+      })
+      assert.strictEqual(yield* line, "[secret removed] [secret removed] [secret removed]=")
+      yield* close
+    }))
+
   it.scopedLive("the token is not on the command line, privileges cannot grow, open files are limited, and it leads its own process group", () =>
     Effect.gen(function*() {
       const { child, close, line } = yield* withChild("console.log(process.pid); setInterval(() => {}, 1000); process.stdin.on('end', () => process.exit()).resume()")
