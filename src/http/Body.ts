@@ -1,7 +1,8 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Data, Effect, Option } from "effect"
+import { Data, Effect } from "effect"
 import type { Parameters } from "../domain/Parameters.ts"
 import { parseParameters } from "../domain/Parameters.ts"
+import { readBody } from "./BodyReader.ts"
 
 /** Bytes. No form or registration of an OAuth client comes near it. */
 export const maxOAuthBody = 64 * 1024
@@ -17,13 +18,12 @@ const readText = Effect.fnUntraced(function*(contentType: string) {
   if (contentTypeOf(request) !== contentType) {
     return yield* new BodyProblem({ status: 415, description: `The content type of this request must be "${contentType}".` })
   }
-  const tooLarge = new BodyProblem({ status: 413, description: `The body may have at most ${maxOAuthBody} bytes.` })
-  // Over its own limit the library resets the connection; a length that is announced is answered.
-  if (Number(request.headers["content-length"] ?? "0") > maxOAuthBody) return yield* tooLarge
-  return yield* request.text.pipe(
-    HttpServerRequest.withMaxBodySize(Option.some(maxOAuthBody)),
-    // The cause is dropped: it can hold what was sent.
-    Effect.mapError(() => new BodyProblem({ status: 400, description: "The body could not be read." }))
+  return yield* readBody(request, maxOAuthBody).pipe(
+    Effect.mapError((error) =>
+      error._tag === "BodyTooLarge"
+        ? new BodyProblem({ status: 413, description: `The body may have at most ${error.limit} bytes.` })
+        : new BodyProblem({ status: 400, description: error.why === "not UTF-8" ? "The body is not UTF-8." : "The body ended before it was complete." })
+    )
   )
 })
 

@@ -4,6 +4,7 @@ import { resourceOf } from "../domain/ResourceRule.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { html } from "./Html.ts"
 import { page } from "./Pages.ts"
+import { refuseOtherMethods } from "./WrongMethod.ts"
 
 /** A page for people who open the broker's address in a browser. */
 export const homePage = (publicUrl: string, forgejoUrl: string) => {
@@ -38,5 +39,6 @@ export const HomeRoutes = HttpLayerRouter.use((router) =>
   Effect.gen(function*() {
     const { forgejoUrl, publicUrl } = yield* AppConfig
     yield* router.add("GET", "/", homePage(publicUrl, forgejoUrl))
+    yield* refuseOtherMethods(router, "/", ["GET"])
   })
 )

@@ -56,7 +56,12 @@ const Routes = Layer.mergeAll(
 ).pipe(Layer.provide(EdgeMiddleware))
 
 // The request tracer costs 0.2 ms a request and would write queries, which hold codes, on its spans.
-const Served = HttpLayerRouter.serve(Routes, { disableLogger: true, disableListenLog: true }).pipe(HttpMiddleware.withTracerDisabledWhen(() => true))
+const Served = HttpLayerRouter.serve(Routes, {
+  disableLogger: true,
+  disableListenLog: true,
+  // Every address has one spelling: by default "/MCP" and "//mcp/" would be "/mcp", and rules of a proxy in front would miss them.
+  routerConfig: { caseSensitive: true, ignoreDuplicateSlashes: false, ignoreTrailingSlash: false }
+}).pipe(HttpMiddleware.withTracerDisabledWhen(() => true))
 
 /** The whole daemon, from the settings. Building it starts everything; closing it drains and stops everything. */
 export const BrokerLive = DrainLive.pipe(

@@ -1,12 +1,7 @@
-import { Deferred, Effect, Layer } from "effect"
+import { Effect, Layer, Ref } from "effect"
 import { Draining } from "../services/Draining.ts"
 
 export const DrainingLive = Layer.effect(
   Draining,
-  Effect.map(Deferred.make<void>(), (begun) =>
-    Draining.of({
-      isDraining: Deferred.isDone(begun),
-      begun: Deferred.await(begun),
-      begin: Effect.asVoid(Deferred.succeed(begun, undefined))
-    }))
+  Effect.map(Ref.make(false), (draining) => Draining.of({ isDraining: Ref.get(draining), begin: Ref.set(draining, true) }))
 )

@@ -1,35 +1,63 @@
 import { HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Deferred, Duration, Effect, Exit, Layer } from "effect"
-import type { Server } from "node:http"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Option } from "effect"
+import type { Server, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
 import { revision, version } from "../domain/Build.ts"
+import type { Settings } from "../services/AppConfig.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
 import { idleSocketSweep } from "../services/Schedules.ts"
+import { Sessions } from "../services/Sessions.ts"
 import { ListenFailed } from "../services/StartupErrors.ts"
 
-/** Node's server: ours, because draining needs more of it than the platform offers. */
-export class NodeServer extends Context.Tag("fjmcp/NodeServer")<NodeServer, Server>() {}
+/** Node's server, and what it would not tell: its connections with the requests of each that are not answered yet. */
+export class NodeServer extends Context.Tag("fjmcp/NodeServer")<NodeServer, {
+  readonly server: Server
+  readonly connections: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
+}>() {}
 
-export const NodeServerLive = Layer.effect(
-  NodeServer,
-  Effect.map(AppConfig, (config) =>
-    createServer({
-      headersTimeout: Duration.toMillis(config.headersTimeout),
-      // Node counts from the first byte of the request to the last of its body.
-      requestTimeout: Duration.toMillis(Duration.sum(config.headersTimeout, config.bodyTimeout)),
-      connectionsCheckingInterval: 1_000,
-      // Longer than what proxies keep a connection for, so that it is they who close it.
-      keepAliveTimeout: 75_000
-    }))
-)
+/** How long an answer may lie without its client taking any of it: each may hold as much memory as a child's longest line. */
+const unreadTimeout = Duration.seconds(60)
+
+/** A server that does not listen yet. Quiet connections with a request are left alone: calls and their streams have limits of their own. */
+export const makeNodeServer = (
+  limits: Pick<Settings, "headersTimeout" | "bodyTimeout"> & { readonly unreadTimeout: Duration.Duration }
+): NodeServer["Type"] => {
+  const server = createServer({
+    headersTimeout: Duration.toMillis(limits.headersTimeout),
+    // Node counts from the first byte of the request to the last of its body.
+    requestTimeout: Duration.toMillis(Duration.sum(limits.headersTimeout, limits.bodyTimeout)),
+    connectionsCheckingInterval: 1_000,
+    // Longer than what proxies keep a connection for, so that it is they who close it.
+    keepAliveTimeout: 75_000
+  })
+  const connections = new Map<Socket, Set<ServerResponse>>()
+  server.on("connection", (socket) => {
+    connections.set(socket, new Set())
+    socket.once("close", () => connections.delete(socket))
+  })
+  server.on("request", ({ socket }, response) => {
+    connections.get(socket)?.add(response)
+    response.once("close", () => connections.get(socket)?.delete(response))
+  })
+  // Per connection, not by a timer of ours: Node starts it anew whenever bytes move, and after every request of the connection.
+  server.timeout = Duration.toMillis(limits.unreadTimeout)
+  server.on("timeout", (socket) => {
+    // Also where Node ends a kept connection that nobody uses.
+    const isWaiting = (connections.get(socket)?.size ?? 0) > 0
+    if (socket.writableLength > 0 || !isWaiting) socket.destroy()
+  })
+  return { server, connections }
+}
+
+export const NodeServerLive = Layer.effect(NodeServer, Effect.map(AppConfig, (config) => makeNodeServer({ ...config, unreadTimeout })))
 
 /** Listens. Everything slow has been built before: a request between listening and routing would never be answered. */
 export const HttpServerLive = Layer.unwrapEffect(Effect.gen(function*() {
   const config = yield* AppConfig
-  const server = yield* NodeServer
+  const { server } = yield* NodeServer
   return NodeHttpServer.layer(() => server, config.listen).pipe(
     Layer.catchAll(({ cause }) =>
       Layer.fail(new ListenFailed({ address: `${config.listen.host}:${config.listen.port}`, problem: problemOf(cause) })))
@@ -41,41 +69,58 @@ const problemOf = (cause: unknown): string => {
   return code === "EADDRINUSE" ? "another program uses it" : code === "EACCES" ? "this user may not use that port" : code
 }
 
+/** What the connections get to take the last answers with, once the grace is over. */
+const lastAnswers = Duration.millis(200)
+
 /**
- * Its finalizer is the drain: refuse new work, stop listening, let calls in flight finish within the grace, then close
- * what is still open. To be put outermost, so that it runs before anything else is taken down.
+ * Its finalizer is the drain: refuse new work, and listen on while requests are in flight, so that whoever comes learns
+ * why; then stop listening, and close connections as they fall idle. When the grace is over, calls in flight are answered
+ * with an error and what is still open is closed. To be put outermost, so that it runs before anything else is taken down.
  */
 export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
   const config = yield* AppConfig
-  const server = yield* NodeServer
+  const { connections, server } = yield* NodeServer
   const draining = yield* Draining
+  const sessions = yield* Sessions
   yield* HttpServer.HttpServer
   // The routes are attached by now. Supervisors and people wait for this line.
   yield* Effect.logInfo("broker.listening").pipe(
     Effect.annotateLogs({ address: `${config.listen.host}:${config.listen.port}`, publicUrl: config.publicUrl, version, revision })
   )
+  // Those that come during the drain do not count: probes alone would use up the grace.
+  const requestsOfNowAnswered = Effect.suspend(() => {
+    const requests = [...connections].flatMap(([socket, responses]) => [...responses].map((response) => ({ socket, response })))
+    const allAnswered = Effect.sync(() => !requests.some(({ response, socket }) => connections.get(socket)?.has(response)))
+    return Effect.repeat(allAnswered, { schedule: idleSocketSweep, until: (all) => all })
+  })
   // Browsers and proxies open connections in advance. Node takes one that has never said anything for busy, and once the
   // server is closed nothing times it out: it would hold up every shutdown.
-  const sockets = new Set<Socket>()
-  server.on("connection", (socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
   const closeIdle = Effect.sync(() => {
     server.closeIdleConnections()
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    for (const socket of connections.keys()) if (socket.bytesRead === 0) socket.destroy()
   })
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
       const closed = yield* Deferred.make<void>()
+      const close = Effect.sync(() => {
+        if (server.listening) server.close(() => Deferred.unsafeDone(closed, Exit.void))
+      })
+      const untilClosed = Effect.raceFirst(Deferred.await(closed), Effect.repeat(closeIdle, idleSocketSweep))
       yield* draining.begin
       yield* Effect.logInfo("broker.draining")
-      server.close(() => Deferred.unsafeDone(closed, Exit.void))
-      yield* Deferred.await(closed).pipe(
-        Effect.raceFirst(Effect.repeat(closeIdle, idleSocketSweep)),
+      const inTime = yield* requestsOfNowAnswered.pipe(
+        Effect.zipRight(close),
+        Effect.zipRight(untilClosed),
         Effect.interruptible,
-        Effect.timeoutOption(config.drainGrace)
+        Effect.timeoutOption(config.drainGrace),
+        // A second interruption must not end the grace.
+        Effect.disconnect
       )
+      if (Option.isNone(inTime)) {
+        yield* close
+        yield* sessions.endAll
+        yield* untilClosed.pipe(Effect.interruptible, Effect.timeoutOption(lastAnswers), Effect.disconnect)
+      }
       server.closeAllConnections()
     })
   )

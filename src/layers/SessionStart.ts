@@ -99,7 +99,7 @@ export const makeSessionStart = Effect.gen(function*() {
         Effect.timeoutOption(config.startTimeout),
         Effect.flatMap(Option.match({
           onSome: Effect.succeed,
-          onNone: () => failed(waitsFor, `not started within ${Duration.format(config.startTimeout)}`)
+          onNone: () => failed(waitsFor, `${waitsFor === "child did not answer" ? "no answer to initialize" : "not started"} within ${Duration.format(config.startTimeout)}`)
         }))
       )
     return Effect.flatMap(tokens.current(grant.userId), started)

@@ -5,8 +5,6 @@ import { Context } from "effect"
 export class Draining extends Context.Tag("fjmcp/Draining")<Draining, {
   /** True from the moment of the signal on: new work is refused with 503. */
   readonly isDraining: Effect.Effect<boolean>
-  /** Completes at that moment; streams end on it. */
-  readonly begun: Effect.Effect<void>
   /** Called once, by the layer that owns the HTTP server. */
   readonly begin: Effect.Effect<void>
 }>() {}

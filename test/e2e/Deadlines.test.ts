@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import { connect } from "node:net"
 import { guest, rpc, SharedBroker, sharedBroker, toolCall } from "./TestBroker.ts"
 import { errorOf, openStream, response, toolResult } from "./Wire.ts"
 
@@ -46,5 +47,25 @@ layer(sharedBroker(limits), { excludeTestServices: true })("the limits of a call
         errorOf(busy).message,
         "This session has as many calls in flight as it may have (1). Wait for one to be answered."
       )
+    }))
+
+  it.scoped("a client that hangs up before its answer begins is in the access log, as 499", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = yield* broker.open(client)
+      const body = JSON.stringify(toolCall(1, "never"))
+      const head = [
+        "POST /mcp HTTP/1.1",
+        `host: ${new URL(broker.url).host}`,
+        `authorization: Bearer ${client.token}`,
+        `mcp-session-id: ${session}`,
+        "content-type: application/json",
+        `content-length: ${body.length}`
+      ]
+      const socket = connect(Number(new URL(broker.url).port), "127.0.0.1")
+      socket.write(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy())
+      const entry = yield* broker.log.until("http.request", 1, ({ status }) => status === 499)
+      assert.deepInclude(entry, { method: "POST", path: "/mcp" })
     }))
 })

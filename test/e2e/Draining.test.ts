@@ -3,7 +3,7 @@ import { Duration, Effect, Either, Fiber } from "effect"
 import { connect } from "node:net"
 import type { Socket } from "node:net"
 import { children, initialize, type SignedIn, testBroker, type TestBroker, toolCall } from "./TestBroker.ts"
-import { openStream } from "./Wire.ts"
+import { errorOf, json, openStream } from "./Wire.ts"
 
 /** A call that is certainly in flight: its first progress has come. `steps` times 150 ms. */
 const callInFlight = Effect.fnUntraced(function*(broker: TestBroker, client: SignedIn, steps: number) {
@@ -32,8 +32,11 @@ describe("draining", () => {
       const call = yield* callInFlight(broker, client, 5)
       const stopping = yield* Effect.fork(broker.stop)
       yield* broker.log.until("broker.draining")
-      const refused = yield* Effect.either(broker.tryPost(client, initialize()))
-      if (Either.isRight(refused)) assert.strictEqual(refused.right.status, 503)
+      const refused = yield* broker.post(client, initialize())
+      assert.deepStrictEqual([refused.status, refused.headers.get("retry-after")], [503, "5"])
+      const ready = yield* broker.get("/readyz")
+      assert.deepStrictEqual([ready.status, (json(ready)["checks"] as Record<string, unknown>)["draining"]], [503, true])
+      assert.strictEqual((yield* broker.get("/healthz")).status, 200)
       const text = yield* call.rest
       assert.include(text, "\"progress\":5")
       assert.match(text, /"id":"slow"[^\n]*\n\n$/)
@@ -74,14 +77,18 @@ describe("draining", () => {
       yield* Fiber.join(stopping)
     }))
 
-  it.scopedLive("a call longer than the grace is cut", () =>
+  it.scopedLive("a call longer than the grace gets an error when the grace is over, as a stream and as JSON", () =>
     Effect.gen(function*() {
       const broker = yield* testBroker({ drainGrace: Duration.millis(300) })
       const client = yield* broker.signIn()
-      const call = yield* callInFlight(broker, client, 10)
+      const options = { session: yield* broker.open(client), headers: { accept: "application/json" } }
+      const waiting = yield* Effect.fork(broker.post(client, toolCall("j", "progress", { steps: 100, ms: 150 }), options))
+      const call = yield* callInFlight(broker, client, 100)
       const stopping = yield* Effect.fork(broker.stop)
-      assert.isTrue(Either.isLeft(yield* Effect.either(call.rest)))
-      yield* Effect.timeout(Fiber.join(stopping), "6 seconds")
+      assert.match(yield* call.rest, /"id":"slow"[^\n]*"error":[^\n]*The session ended before the call was answered\.[^\n]*\n\n$/)
+      const answer = yield* Fiber.join(waiting)
+      assert.deepStrictEqual([answer.status, errorOf(answer).message], [200, "The session ended before the call was answered."])
+      yield* Effect.timeout(Fiber.join(stopping), "8 seconds")
       assert.deepStrictEqual(children(), [])
     }))
 
@@ -91,5 +98,13 @@ describe("draining", () => {
       const { text } = yield* connection(broker)
       yield* Effect.timeout(broker.stop, "5 seconds")
       assert.strictEqual(yield* text, "")
+    }))
+
+  it.scopedLive("with nothing in flight it is down in half a second, idle sessions and kept connections or not", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ drainGrace: Duration.minutes(10) })
+      yield* broker.open(yield* broker.signIn())
+      const [took] = yield* Effect.timed(broker.stop)
+      assert.isBelow(Duration.toMillis(took), 500)
     }))
 })

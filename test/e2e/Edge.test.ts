@@ -1,7 +1,7 @@
-import { assert, layer } from "@effect/vitest"
+import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { initialize, rpc, SharedBroker, sharedBroker } from "./TestBroker.ts"
-import { errorOf, rawRequest, response } from "./Wire.ts"
+import { initialize, rpc, SharedBroker, sharedBroker, testBroker } from "./TestBroker.ts"
+import { errorOf, json, rawRequest, response } from "./Wire.ts"
 
 const configured = "https://inspector.example"
 const maxBody = 4096
@@ -67,7 +67,8 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       }
       const get = yield* broker.get("/mcp", { headers: { authorization: `Bearer ${client.token}`, accept: "text/event-stream" } })
       assert.deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST, DELETE, OPTIONS"])
-      const others = { "/oauth/token": "POST, OPTIONS", "/oauth/register": "POST, OPTIONS", "/oauth/callback": "GET" }
+      const pages = { "/": "GET", "/healthz": "GET", "/readyz": "GET" }
+      const others = { ...pages, "/oauth/token": "POST, OPTIONS", "/oauth/register": "POST, OPTIONS", "/oauth/callback": "GET" }
       for (const [path, allow] of Object.entries(others)) {
         const answer = yield* broker.get(path, { method: "DELETE" })
         assert.deepStrictEqual([answer.status, answer.headers.get("allow")], [405, allow], path)
@@ -113,6 +114,31 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       }
     }))
 
+  it.effect("413 at the OAuth endpoints, too, for a body that comes in chunks and names no length", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const types = { "/oauth/token": "application/x-www-form-urlencoded", "/oauth/register": "application/json" }
+      for (const [path, type] of Object.entries(types)) {
+        const body = ReadableStream.from(Array.from({ length: 40 }, () => new TextEncoder().encode("x".repeat(4096))))
+        const answer = yield* broker.get(path, { method: "POST", headers: { "content-type": type }, body, duplex: "half" } as RequestInit)
+        assert.deepStrictEqual([answer.status, json(answer)["error_description"]], [413, "The body may have at most 65536 bytes."], path)
+      }
+    }))
+
+  it.effect("every address has one spelling; another one is nowhere", () =>
+    Effect.gen(function*() {
+      const { broker, client } = yield* SharedBroker
+      const headers = { authorization: `Bearer ${client.token}` }
+      const mcp = ["/MCP", "//mcp", "/mcp/", "/mcp;x", "/mcp;x=/readyz", "/%6dcp", "/mcp%2f", "/mcp%3Fa", "/mcp%3f", "/./mcp", "/mcp/."]
+      for (const path of [...mcp, "//", "/healthz/", "/Healthz", "/oauth/Token", "/oauth//token", "/oauth/token;a", "*"]) {
+        for (const method of ["GET", "POST"]) {
+          const answer = yield* rawRequest(broker.url, { method, path, headers })
+          assert.deepStrictEqual([answer.status, answer.text.slice(0, 35)], [404, "There is nothing at this address. T"], `${method} ${path}`)
+        }
+      }
+      assert.strictEqual((yield* rawRequest(broker.url, { path: "/healthz?/x;y=%2f", headers })).status, 200, "a query may hold anything")
+    }))
+
   it.effect("415: another Content-Type, or none", () =>
     Effect.gen(function*() {
       const { broker, client } = yield* SharedBroker
@@ -149,3 +175,11 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       assert.deepStrictEqual([none.status, response(none).error?.code], [400, -32700], "no Accept, no body")
     }))
 })
+
+it.scopedLive("Host may name the default port of the public address, and no other", () =>
+  Effect.gen(function*() {
+    const broker = yield* testBroker({ publicUrl: "https://mcp.example.org" })
+    const statusFor = (host: string) => Effect.map(rawRequest(`${broker.url}/healthz`, { headers: { host } }), ({ status }) => status)
+    const hosts = ["mcp.example.org", "mcp.example.org:443", "MCP.example.org:443", "mcp.example.org:80", "mcp.example.org:", "a@mcp.example.org"]
+    assert.deepStrictEqual(yield* Effect.forEach(hosts, statusFor), [200, 200, 200, 403, 403, 403])
+  }))

@@ -52,6 +52,11 @@ describe("when something is not there", () => {
       assert.strictEqual(ready.status, 503)
       assert.strictEqual(
         checks(ready)["child"],
+        "child program missing; the log says where it was looked for"
+      )
+      assert.notInclude(ready.text, "/nowhere", "readyz is for everybody")
+      assert.strictEqual(
+        (yield* broker.log.until("children.unavailable"))["reason"],
         "\"/nowhere/forgejo-mcp\" was not found; install it, or name it with its path in CHILD_COMMAND."
       )
       assert.strictEqual((yield* broker.get("/healthz")).status, 200)

@@ -81,10 +81,10 @@ export const openStream = (url: string, init: RequestInit): Effect.Effect<{
     }
   })
 
-/** For what `fetch` does not let a page say: `Host`, unusual methods. */
+/** For what `fetch` does not let a page say: `Host`, unusual methods, a `path` that is none. */
 export const rawRequest = (
   url: string,
-  options: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> } = {}
+  options: { readonly method?: string; readonly path?: string; readonly headers?: Readonly<Record<string, string>> } = {}
 ): Effect.Effect<Answer> =>
   Effect.async((resume) => {
     const request = httpRequest(url, { method: "GET", agent: false, ...options }, (answer) => {
