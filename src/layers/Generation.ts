@@ -13,7 +13,7 @@ import { InFlightCalls } from "./InFlightCalls.ts"
 
 /** One child of a session, with its pump and its calls. Rotation will replace it; the session stays. */
 export interface Generation {
-  /** Hands a request to the child. It is answered exactly once: by the child, by its deadline, or because the child is gone. */
+  /** Hands a request to the child. It is answered exactly once: by the child, by its deadline (`initialize` has none), or because the child is gone. */
   readonly call: (request: Request, settled: Effect.Effect<void>) => Effect.Effect<Call>
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
@@ -155,10 +155,11 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
       call: (request, settled) =>
         Effect.uninterruptible(Effect.suspend(() => {
           const { call, params } = calls.begin(request, settled)
-          return deadlines.start(expire(call)).pipe(
-            Effect.tap((deadline) => {
-              call.deadline = deadline
-            }),
+          const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
+            call.deadline = deadline
+          })
+          // A start has a limit of its own, which also stops the child.
+          return Effect.unless(watched, () => request.method === "initialize").pipe(
             Effect.zipRight(child.send(encodeRequest(call.id, request.method, params))),
             Effect.catchAll(sendFailed(call)),
             // A pipe may take a line although its reader has just gone.

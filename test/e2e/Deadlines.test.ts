@@ -4,7 +4,7 @@ import { connect } from "node:net"
 import { guest, rpc, SharedBroker, sharedBroker, toolCall } from "./TestBroker.ts"
 import { errorOf, openStream, response, toolResult } from "./Wire.ts"
 
-const limits = { callTimeout: Duration.millis(600), callTimeoutMax: Duration.millis(1500), maxCallsPerSession: 1 }
+const limits = { callTimeout: Duration.millis(1000), callTimeoutMax: Duration.millis(2500), maxCallsPerSession: 1 }
 
 layer(sharedBroker(limits), { excludeTestServices: true })("the limits of a call", (it) => {
   it.scoped("a call that is never answered gets an error at its deadline, and its session goes on", () =>
@@ -16,7 +16,7 @@ layer(sharedBroker(limits), { excludeTestServices: true })("the limits of a call
       assert.deepStrictEqual([answer.status, response(answer).id], [200, "n"])
       assert.strictEqual(
         errorOf(answer).message,
-        "No answer within 600ms. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT."
+        "No answer within 1s. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT."
       )
       assert.strictEqual((yield* broker.post(client, rpc(2, "ping"), { session })).status, 200)
     }))
@@ -27,8 +27,8 @@ layer(sharedBroker(limits), { excludeTestServices: true })("the limits of a call
       const client = yield* guest(broker)
       const call = (steps: number) =>
         Effect.flatMap(broker.open(client), (session) =>
-          broker.post(client, toolCall(steps, "progress", { steps, ms: 200 }, "t"), { session }))
-      const [lively, endless] = yield* Effect.all([call(5), call(12)], { concurrency: "unbounded" })
+          broker.post(client, toolCall(steps, "progress", { steps, ms: 250 }, "t"), { session }))
+      const [lively, endless] = yield* Effect.all([call(6), call(16)], { concurrency: "unbounded" })
       assert.strictEqual(toolResult(lively), "done")
       assert.match(errorOf(endless).message, /^No answer within/)
     }))

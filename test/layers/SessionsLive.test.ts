@@ -244,6 +244,18 @@ describe("Sessions", () => {
         return Either.isLeft(result) ? result.left : assert.fail("it opened")
       }).pipe(Effect.provide(testSessions()))
 
+    it.effect("has START_TIMEOUT, not CALL_TIMEOUT, where that is shorter", () =>
+      Effect.gen(function*() {
+        const sessions = yield* Sessions
+        const play = yield* FakeChildren
+        play.mode = "silent"
+        const opening = yield* Effect.fork(sessions.open(anna, initialize("late")))
+        yield* TestClock.adjust("20 seconds")
+        const child = play.children[0]
+        child?.emit({ jsonrpc: "2.0", id: child.received[0]?.id, result: { protocolVersion: "2025-06-18", capabilities: {}, serverInfo: { name: "f", version: "1" } } })
+        assert.strictEqual(JSON.parse((yield* Fiber.join(opening)).initializeLine).id, "late")
+      }).pipe(Effect.provide(testSessions({ callTimeout: Duration.seconds(10) }))))
+
     it.effect("binary missing", () => Effect.map(failing("spawn fails"), (error) => assert.deepInclude(error, { _tag: "StartFailed", category: "binary missing" })))
     it.effect("exits although Forgejo takes the token", () => Effect.map(failing("exits"), (error) => assert.deepInclude(error, { category: "child exited" })))
     it.effect("exits because Forgejo is down", () => Effect.map(failing("exits", "unavailable"), (error) => assert.deepInclude(error, { category: "Forgejo unreachable" })))
