@@ -10,7 +10,7 @@ import type { DemoForgejo } from "../../demo/DemoForgejo.ts"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
 import { OAuthClient } from "../../demo/OAuthClient.ts"
-import { splitWords } from "../domain/ShellWords.ts"
+import { quoteWord, splitWords } from "../domain/ShellWords.ts"
 import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
 import { BrokerLive } from "../layers/Broker.ts"
 import { LoggingLive } from "../layers/LoggingLive.ts"
@@ -53,7 +53,7 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
 )
 
-const standInChild = `"${process.execPath}" "${join(dirname(fileURLToPath(import.meta.url)), "demo-child.js")}"`
+const standInChild = [process.execPath, join(dirname(fileURLToPath(import.meta.url)), "demo-child.js")].map(quoteWord).join(" ")
 
 const standInForgejo = (publicUrl: string, users: number): Effect.Effect<DemoForgejo, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.promise(() => startDemoForgejo(publicUrl, users)), ({ forgejo }) => Effect.promise(() => forgejo.stop()))

@@ -20,7 +20,6 @@ const Row = Schema.Struct({
   consumed_at: Schema.NullOr(Schema.Number),
   ended_at: Schema.NullOr(Schema.Number)
 })
-export type CodeRow = typeof Row.Type
 
 export interface CodeRequest {
   readonly clientKey: ClientKey
