@@ -112,6 +112,13 @@ export interface PersonalToken {
   readonly scopes: ReadonlyArray<string>
 }
 
+/** An access token of the OAuth2 provider that was handed out. */
+export interface IssuedToken {
+  readonly userId: number
+  readonly token: string
+  readonly at: number
+}
+
 /** Everything the stand-in remembers. It lives as long as the process. */
 export interface State {
   readonly users: Array<User>
@@ -121,6 +128,8 @@ export interface State {
   readonly webSessions: Map<string, WebSession>
   readonly repos: Array<Repo>
   readonly personalTokens: Array<PersonalToken>
+  /** Oldest first. For tests, which ask whose token a child holds. */
+  readonly issued: Array<IssuedToken>
   /** A number that was not given out before. */
   readonly nextId: () => number
 }
@@ -135,6 +144,7 @@ export const makeState = (): State => {
     webSessions: new Map(),
     repos: [],
     personalTokens: [],
+    issued: [],
     nextId: () => ++last
   }
 }

@@ -118,8 +118,10 @@ const issue = (world: World, app: App, grant: Grant, seen: number): Reply => {
   const iat = Math.floor(world.now() / 1000)
   const exp = iat + world.knobs.accessSeconds
   const refreshClaims = { gnt: grant.id, tt: 1, cnt: grant.counter, exp: iat + world.knobs.refreshSeconds, iat }
+  const token = signJwt(world.keys, { gnt: grant.id, tt: 0, exp, iat })
+  world.state.issued.push({ userId: grant.userId, token, at: world.now() })
   return json(200, {
-    access_token: signJwt(world.keys, { gnt: grant.id, tt: 0, exp, iat }),
+    access_token: token,
     token_type: "bearer",
     expires_in: world.knobs.accessSeconds,
     refresh_token: signJwt(world.keys, refreshClaims),
