@@ -37,8 +37,10 @@ export const decidePair = (stored: Option.Option<PairClaims>, next: PairClaims):
 const longestLeeway = 10 * 60_000
 
 /**
- * Whether an access token should be refreshed before it is used: a quarter of its life is left, or ten minutes. The
- * quarter is for servers with short tokens, which would be refreshed at each use otherwise.
+ * From when on an access token should be refreshed before it is used, in epoch milliseconds: a quarter of its life is
+ * left, or ten minutes. The quarter is for servers with short tokens, which would be refreshed at each use otherwise.
  */
-export const isStale = (pair: { readonly obtainedAt: number; readonly expiresAt: number }, now: number): boolean =>
-  pair.expiresAt - now <= Math.min(longestLeeway, Math.max(0, pair.expiresAt - pair.obtainedAt) / 4)
+export const staleAt = (pair: { readonly obtainedAt: number; readonly expiresAt: number }): number =>
+  Math.ceil(pair.expiresAt - Math.min(longestLeeway, Math.max(0, pair.expiresAt - pair.obtainedAt) / 4))
+
+export const isStale = (pair: { readonly obtainedAt: number; readonly expiresAt: number }, now: number): boolean => now >= staleAt(pair)

@@ -13,7 +13,15 @@ export interface Grant {
 }
 
 /** Why a grant is over. */
-export const GrantEnd = Schema.Literal("revoked_by_client", "code_replayed", "refresh_token_reused", "upstream_gone", "upstream_changed", "expired")
+export const GrantEnd = Schema.Literal(
+  "revoked_by_client",
+  "revoked_by_operator",
+  "code_replayed",
+  "refresh_token_reused",
+  "upstream_gone",
+  "upstream_changed",
+  "expired"
+)
 export type GrantEnd = typeof GrantEnd.Type
 
 export interface IssuedTokens {

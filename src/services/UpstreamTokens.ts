@@ -1,4 +1,4 @@
-import type { Effect, Redacted } from "effect"
+import type { Effect, Option, Redacted } from "effect"
 import { Context, Schema } from "effect"
 import type { UserId } from "../domain/Ids.ts"
 import type { TokenPair, UpstreamUnavailable } from "./Upstream.ts"
@@ -10,6 +10,8 @@ export interface AccessToken {
   readonly token: Redacted.Redacted
   /** Epoch milliseconds. */
   readonly expiresAt: number
+  /** Epoch milliseconds: from then on it should be replaced before it is used. `current` does so by itself. */
+  readonly staleAt: number
 }
 
 /** The users' Forgejo token pairs: one row per user, sealed. */
@@ -36,6 +38,16 @@ export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<Upstream
    * refresh. Gives the token to go on with, which may be the same one (the 401 had another reason).
    */
   readonly recheck: (userId: UserId, token: Redacted.Redacted) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
+  /**
+   * To be called after a child answered a call with an error: the reason may be that Forgejo does not take `token` any
+   * more. Asks userinfo, at most twice in any minute and user, and once for all who suspect the same token meanwhile.
+   * Nothing where the token is fine, or that cannot be told now. Else the token to go on with: the stored one where
+   * another has taken the place of `token` since (nobody is asked then), or the renewed one; gone as in `recheck`.
+   */
+  readonly suspect: (
+    userId: UserId,
+    token: Redacted.Redacted
+  ) => Effect.Effect<Option.Option<AccessToken>, UpstreamGone | UpstreamUnavailable>
   /**
    * Forgets the pairs of users who have no grant left, 10 minutes after they were stored: until then a sign-in may still
    * need one. Forgejo has no revocation endpoint: its own grant stays until the user revokes it there.

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc, Option } from "effect"
-import { decidePair, isStale, type PairClaims } from "../../src/domain/UpstreamPair.ts"
+import { decidePair, isStale, type PairClaims, staleAt } from "../../src/domain/UpstreamPair.ts"
 
 const pair = (gnt: number | null, cnt: number | null, expiresAt = 1000): PairClaims => ({
   upstreamGrant: Option.fromNullable(gnt),
@@ -54,6 +54,16 @@ describe("a stale access token", () => {
     const minute = { obtainedAt: 0, expiresAt: 60_000 }
     assert.isFalse(isStale(minute, 44_999))
     assert.isTrue(isStale(minute, 45_000))
+  })
+
+  it("is one from the millisecond on that is named", () => {
+    fc.assert(fc.property(fc.nat(), fc.nat(), (obtainedAt, life) => {
+      const pair = { obtainedAt, expiresAt: obtainedAt + life }
+      const from = staleAt(pair)
+      assert.isTrue(Number.isInteger(from) && from >= obtainedAt && from <= pair.expiresAt)
+      assert.isFalse(isStale(pair, from - 1))
+      assert.isTrue(isStale(pair, from))
+    }))
   })
 
   it("is always one that has expired", () => {

@@ -58,6 +58,7 @@ export const SignInUpstream = Layer.effectContext(Effect.gen(function*() {
       recordScope: (userId, scope) => note(`scope ${userId} ${scope}`),
       current: () => Effect.die("not used here"),
       recheck: () => Effect.die("not used here"),
+      suspect: () => Effect.die("not used here"),
       forgetUngranted: Effect.void
     })
   )
