@@ -121,6 +121,7 @@ const run = (flags: DemoFlags) =>
         ["LOG_FORMAT", "pretty"],
         ["MAX_SESSIONS", "4096"],
         ["MAX_SESSIONS_PER_USER", "4096"],
+        ["MAX_STARTS_PER_MINUTE", "100000"],
         ...(flags.once ? [["LOG_LEVEL", "warning"] as const] : [])
       ])
     })

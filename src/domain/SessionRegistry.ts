@@ -1,7 +1,11 @@
-import { Either, HashMap, Option } from "effect"
+import { HashMap, Option } from "effect"
 import type { ClientKey, GrantId, SessionKey, UserId } from "./Ids.ts"
+import type { Departure, SessionState } from "./SessionState.ts"
+import { isIdle, lastActivityOf, leave } from "./SessionState.ts"
+import type { MinuteBudget } from "./MinuteBudget.ts"
+import { spend, unspent } from "./MinuteBudget.ts"
 
-/** What the registry knows of a session; `H` is the running thing behind it. */
+/** A session that has a child, or is about to get or lose one; `H` is the running thing behind it. */
 export interface Entry<H> {
   readonly key: SessionKey
   readonly userId: UserId
@@ -11,89 +15,146 @@ export interface Entry<H> {
   readonly openedBy: "client" | "broker"
   /** Whether a client has ever sent the id back. */
   readonly claimed: boolean
-  readonly phase: "starting" | "live" | "ending"
+  /** Whether it is known to be its grant's default session. */
+  readonly adopted: boolean
+  readonly state: SessionState
+  /** False once the slot has been given to another session, which waits until this one's process is gone. */
+  readonly holdsSlot: boolean
   readonly handle: H
 }
 
-/** The sessions that hold a slot. Every look-up and every change costs the same, however many there are. */
+/** All sessions that are not just rows. Look-ups and changes cost the same, however many there are. */
 export interface Registry<H> {
   readonly entries: HashMap.HashMap<SessionKey, Entry<H>>
-  readonly perUser: HashMap.HashMap<UserId, ReadonlyArray<SessionKey>>
-  /** The oldest first. */
-  readonly perGrant: HashMap.HashMap<GrantId, ReadonlyArray<SessionKey>>
+  /** Slots taken, in all and by each user. */
+  readonly slots: number
+  readonly perUser: HashMap.HashMap<UserId, number>
+  readonly starts: MinuteBudget
 }
 
 export interface Caps {
   readonly total: number
   readonly perUser: number
+  /** Starts of one user within a minute. */
+  readonly startsPerMinute: number
 }
 
-export const empty = <H>(): Registry<H> => ({ entries: HashMap.empty(), perUser: HashMap.empty(), perGrant: HashMap.empty() })
+export const empty = <H>(): Registry<H> => ({ entries: HashMap.empty(), slots: 0, perUser: HashMap.empty(), starts: unspent })
 
-export const size = <H>(registry: Registry<H>): number => HashMap.size(registry.entries)
-
-const none: ReadonlyArray<SessionKey> = []
-
-const keysOf = <K>(index: HashMap.HashMap<K, ReadonlyArray<SessionKey>>, of: K) => Option.getOrElse(HashMap.get(index, of), () => none)
-
-const without = <K>(index: HashMap.HashMap<K, ReadonlyArray<SessionKey>>, of: K, key: SessionKey) => {
-  const rest = keysOf(index, of).filter((other) => other !== key)
-  return rest.length > 0 ? HashMap.set(index, of, rest) : HashMap.remove(index, of)
-}
-
-/** Takes a slot, or says which cap is reached. */
-export const reserve = <H>(registry: Registry<H>, entry: Omit<Entry<H>, "phase" | "claimed">, caps: Caps): Either.Either<Registry<H>, "user" | "total"> => {
-  const ofUser = keysOf(registry.perUser, entry.userId)
-  if (ofUser.length >= caps.perUser) return Either.left("user")
-  if (size(registry) >= caps.total) return Either.left("total")
-  return Either.right({
-    entries: HashMap.set(registry.entries, entry.key, { ...entry, claimed: false, phase: "starting" as const }),
-    perUser: HashMap.set(registry.perUser, entry.userId, [...ofUser, entry.key]),
-    perGrant: HashMap.set(registry.perGrant, entry.grantId, [...keysOf(registry.perGrant, entry.grantId), entry.key])
-  })
-}
+export const heldBy = <H>(registry: Registry<H>, userId: UserId): number => Option.getOrElse(HashMap.get(registry.perUser, userId), () => 0)
 
 export const find = <H>(registry: Registry<H>, key: SessionKey): Option.Option<Entry<H>> => HashMap.get(registry.entries, key)
 
-const change = <H>(registry: Registry<H>, key: SessionKey, to: (entry: Entry<H>) => Entry<H>): Registry<H> => ({
-  ...registry,
-  entries: HashMap.modify(registry.entries, key, to)
-})
+export const entriesOf = <H>(registry: Registry<H>): ReadonlyArray<Entry<H>> => [...HashMap.values(registry.entries)]
 
-/** The child has answered: the session can be spoken to. */
-export const publish = <H>(registry: Registry<H>, key: SessionKey): Registry<H> =>
-  change(registry, key, (entry) => entry.phase === "starting" ? { ...entry, phase: "live" } : entry)
+export const ofGrant = <H>(registry: Registry<H>, grantId: GrantId): ReadonlyArray<Entry<H>> =>
+  entriesOf(registry).filter((entry) => entry.grantId === grantId)
 
-/** The session is over, but holds its slot until its process is gone. */
-export const retire = <H>(registry: Registry<H>, key: SessionKey): Registry<H> => change(registry, key, (entry) => ({ ...entry, phase: "ending" }))
+/** Changes an entry; nothing happens where it is not there. */
+export const change = <H>(registry: Registry<H>, key: SessionKey, to: (entry: Entry<H>) => Entry<H>): Registry<H> => {
+  const entry = HashMap.get(registry.entries, key)
+  return Option.isNone(entry) ? registry : { ...registry, entries: HashMap.set(registry.entries, key, to(entry.value)) }
+}
 
-/** The client sent the id back: the session is no longer a candidate for requests without one. */
-export const claim = <H>(registry: Registry<H>, key: SessionKey): Registry<H> => change(registry, key, (entry) => ({ ...entry, claimed: true }))
+export const changeState = <H>(registry: Registry<H>, key: SessionKey, to: (state: SessionState) => SessionState): Registry<H> =>
+  change(registry, key, (entry) => ({ ...entry, state: to(entry.state) }))
 
-/** Gives the slot back. */
+const addSlots = <H>(registry: Registry<H>, userId: UserId, count: 1 | -1): Registry<H> => {
+  const held = heldBy(registry, userId) + count
+  return {
+    ...registry,
+    slots: registry.slots + count,
+    perUser: held === 0 ? HashMap.remove(registry.perUser, userId) : HashMap.set(registry.perUser, userId, held)
+  }
+}
+
+/** Takes an entry out, and gives back the slot that it holds. */
 export const release = <H>(registry: Registry<H>, key: SessionKey): Registry<H> =>
   Option.match(find(registry, key), {
     onNone: () => registry,
-    onSome: (entry) => ({
-      entries: HashMap.remove(registry.entries, key),
-      perUser: without(registry.perUser, entry.userId, key),
-      perGrant: without(registry.perGrant, entry.grantId, key)
-    })
+    onSome: (entry) => {
+      const without = { ...registry, entries: HashMap.remove(registry.entries, key) }
+      return entry.holdsSlot ? addSlots(without, entry.userId, -1) : without
+    }
   })
 
-const entriesOf = <H>(registry: Registry<H>, keys: ReadonlyArray<SessionKey>) => keys.flatMap((key) => Option.toArray(find(registry, key)))
-
-export const ofUser = <H>(registry: Registry<H>, userId: UserId): ReadonlyArray<Entry<H>> => entriesOf(registry, keysOf(registry.perUser, userId))
-
-export const ofGrant = <H>(registry: Registry<H>, grantId: GrantId): ReadonlyArray<Entry<H>> => entriesOf(registry, keysOf(registry.perGrant, grantId))
+/** The session among these that was used least recently, of those that can be parked without anybody noticing. */
+const leastRecentlyUsed = <H>(entries: ReadonlyArray<Entry<H>>): Entry<H> | undefined =>
+  entries.filter((entry) => entry.holdsSlot && isIdle(entry.state)).reduce<Entry<H> | undefined>(
+    (oldest, entry) => oldest === undefined || lastActivityOf(entry.state) < lastActivityOf(oldest.state) ? entry : oldest,
+    undefined
+  )
 
 /**
- * The session for a grant's requests without an id: its newest live one whose id nobody has sent back, else one that
- * the broker is just starting for such a request.
+ * Whose session is parked when all slots are taken: that of the user who holds most. Nobody loses a slot to a user who
+ * holds as many or more, so the slots even out and no user can take those of others.
  */
-export const defaultOf = <H>(registry: Registry<H>, grantId: GrantId): Option.Option<Entry<H>> => {
-  const unclaimed = ofGrant(registry, grantId).filter((entry) => !entry.claimed)
-  return Option.fromNullable(
-    unclaimed.findLast((entry) => entry.phase === "live") ?? unclaimed.findLast((entry) => entry.phase === "starting" && entry.openedBy === "broker")
-  )
+const ofWhoHoldsMost = <H>(registry: Registry<H>, newcomer: UserId): Entry<H> | undefined => {
+  const own = heldBy(registry, newcomer)
+  const users = [...registry.perUser].filter(([userId, held]) => userId === newcomer || held > own).sort(([, a], [, b]) => b - a)
+  const entries = entriesOf(registry)
+  for (const [userId] of users) {
+    const victim = leastRecentlyUsed(entries.filter((entry) => entry.userId === userId))
+    if (victim !== undefined) return victim
+  }
+  return undefined
 }
+
+export type Admission<H> =
+  /** `victim`: the session that leaves for it; the newcomer may start once that one's process is gone. */
+  | { readonly _tag: "Admitted"; readonly registry: Registry<H>; readonly victim: Entry<H> | undefined }
+  | { readonly _tag: "Full"; readonly cap: "user" | "total" }
+  /** The user has started as many children as may be within a minute. `wait`: milliseconds until the next one. */
+  | { readonly _tag: "Throttled"; readonly wait: number }
+
+/** Takes a slot for a session: a free one, else that of a session that can be parked (`eviction`). */
+export const admit = <H>(
+  registry: Registry<H>,
+  newcomer: Omit<Entry<H>, "holdsSlot">,
+  caps: Caps,
+  eviction: Departure,
+  now: number
+): Admission<H> => {
+  const { userId } = newcomer
+  const isUserFull = heldBy(registry, userId) >= caps.perUser
+  const isFull = isUserFull || registry.slots >= caps.total
+  const victim = !isFull
+    ? undefined
+    : isUserFull
+    ? leastRecentlyUsed(entriesOf(registry).filter((entry) => entry.userId === userId))
+    : ofWhoHoldsMost(registry, userId)
+  if (isFull && victim === undefined) return { _tag: "Full", cap: isUserFull ? "user" : "total" }
+  const [wait, starts] = spend(registry.starts, userId, now, caps.startsPerMinute)
+  if (wait > 0) return { _tag: "Throttled", wait }
+  const freed = victim === undefined
+    ? registry
+    : addSlots(change(registry, victim.key, (entry) => ({ ...entry, holdsSlot: false, state: leave(entry.state, eviction) })), victim.userId, -1)
+  const admitted = { ...addSlots(freed, userId, 1), starts }
+  return {
+    _tag: "Admitted",
+    registry: { ...admitted, entries: HashMap.set(admitted.entries, newcomer.key, { ...newcomer, holdsSlot: true }) },
+    victim
+  }
+}
+
+/** What a slot that is taken can be waited for, in milliseconds. */
+export interface Patience {
+  readonly start: number
+  readonly call: number
+  /** The longest stop of a child. */
+  readonly stop: number
+}
+
+/** Milliseconds until the earliest slot can come free, if everything takes as long as it may: of one user's, or of all. */
+export const untilSlot = <H>(registry: Registry<H>, of: UserId | undefined, now: number, patience: Patience): number => {
+  const times = entriesOf(registry).filter((entry) => entry.holdsSlot && (of === undefined || entry.userId === of)).map(({ state }) =>
+    state._tag === "Leaving" ? patience.stop : lastActivityOf(state) + (state._tag === "Starting" ? patience.start : patience.call) - now)
+  return Math.max(0, Math.min(...times))
+}
+
+/**
+ * The session that the broker itself opened, or is opening, for a grant's requests without an id, as long as no client
+ * has sent its id back.
+ */
+export const brokersOwn = <H>(registry: Registry<H>, grantId: GrantId): Option.Option<Entry<H>> =>
+  Option.fromNullable(ofGrant(registry, grantId).find((entry) => entry.openedBy === "broker" && !entry.claimed && entry.state._tag !== "Leaving"))

@@ -1,10 +1,20 @@
 import type { RequestId } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
-import type { OpenError, SessionBusy, SessionEnded, SessionForeign, SessionUnknown } from "../services/Sessions.ts"
+import type { CallError, LookUpError } from "../services/Sessions.ts"
 import { challenge } from "./BearerAuth.ts"
 import { McpRefusal } from "./McpRefusal.ts"
 
-export type Failure = OpenError | SessionBusy | SessionEnded | SessionForeign | SessionUnknown
+export type Failure = CallError | LookUpError
+
+/** The daemon is stopping: whatever the client has is there again in a moment. */
+export const restarting = (id: RequestId | undefined): McpRefusal =>
+  new McpRefusal({
+    status: 503,
+    code: ErrorCode.internal,
+    message: "The broker is restarting. Try again in a few seconds.",
+    id,
+    headers: { "retry-after": "5" }
+  })
 
 interface Wire {
   readonly publicUrl: string
@@ -26,10 +36,18 @@ export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined):
       return answer(
         503,
         failure.cap === "user"
-          ? `You have as many sessions as one user may have. Close one, or try again in ${failure.retryAfter} s.`
-          : `All session slots of this broker are taken. Try again in ${failure.retryAfter} s.`,
+          ? `You have as many sessions at work as one user may have. Wait for a call to be answered, or try again in ${failure.retryAfter} s.`
+          : `All session slots of this broker are at work. Try again in ${failure.retryAfter} s.`,
         { "retry-after": String(failure.retryAfter) }
       )
+    case "StartsThrottled":
+      return answer(
+        503,
+        `You have started ${failure.limit} tool processes within a minute, which is as many as one user may. Try again in ${failure.retryAfter} s.`,
+        { "retry-after": String(failure.retryAfter) }
+      )
+    case "Restarting":
+      return restarting(id)
     case "SessionBusy":
       return answer(200, `This session has as many calls in flight as it may have (${failure.limit}). Wait for one to be answered.`)
     case "StartFailed":

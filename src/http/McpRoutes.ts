@@ -1,5 +1,5 @@
 import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
-import { Effect, Option, Redacted } from "effect"
+import { Effect, Redacted } from "effect"
 import { assumedVersion, isModern, modernVersion } from "../domain/Era.ts"
 import type { Notification, Request } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
@@ -7,21 +7,21 @@ import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
 import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
-import type { Call, Session } from "../services/Sessions.ts"
+import type { Call } from "../services/Sessions.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
 import type { Failure } from "./McpFailures.ts"
-import { refuse } from "./McpFailures.ts"
+import { refuse, restarting } from "./McpFailures.ts"
 import { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
-import { readMessage, versionOf } from "./McpRequest.ts"
+import { accepted, readMessage, versionOf } from "./McpRequest.ts"
 import { allowedOrigins } from "./Origins.ts"
-import { eventStream } from "./Sse.ts"
+import { eventStream, standingStream } from "./Sse.ts"
 
 /** Characters of JSON: they are stored as long as the session lives. */
 const maxInitialize = 64 * 1024
 
-const methods = "POST, DELETE, OPTIONS"
+const methods = "POST, GET, DELETE, OPTIONS"
 const noStore = { "cache-control": "no-store" }
 const acceptedEmpty = HttpServerResponse.empty({ status: 202, headers: noStore })
 
@@ -69,33 +69,15 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     })
 
     /** A request without an id goes to the grant's default session. */
-    const callDefault = Effect.fnUntraced(function*(grant: Grant, version: string | undefined, request: Request) {
-      const { opened, session } = yield* sessions.defaultOf(grant, version ?? assumedVersion)
-      const call = yield* session.call(request)
-      return { call, headers: opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) } }
-    })
-
     const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
       if (request.method === "initialize") return yield* initialize(grant, request, accept)
-      if (id !== undefined) {
-        const session = yield* sessions.find(grant, id)
-        return yield* respond(yield* session.call(request), accept, {})
-      }
-      // Between being found and being called a session may end; another one is as good.
-      const { call, headers } = yield* Effect.retry(callDefault(grant, version, request), { times: 1, while: (error) => error._tag === "SessionEnded" })
-      return yield* respond(call, accept, headers)
+      if (id !== undefined) return yield* respond(yield* sessions.call(grant, id, request), accept, {})
+      const { call, opened } = yield* sessions.callDefault(grant, version ?? assumedVersion, request)
+      return yield* respond(call, accept, opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) })
     })
 
-    const onNotification = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, notification: Notification) {
-      const notify = (session: Session) => session.notify(notification)
-      if (id !== undefined) yield* Effect.flatMap(sessions.find(grant, id), notify)
-      else {
-        // Nobody waits for an answer: a child is not started for it, and one that has just ended does not need it.
-        const session = yield* sessions.findDefault(grant)
-        if (Option.isSome(session)) yield* Effect.ignore(notify(session.value))
-      }
-      return acceptedEmpty
-    })
+    const onNotification = (grant: Grant, id: string | undefined, notification: Notification) =>
+      Effect.as(id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification), acceptedEmpty)
 
     const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
       const { accept, message } = yield* readMessage(request, config)
@@ -117,27 +99,33 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       return yield* Effect.mapError(answer, (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
     })
 
-    const end = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
+    /** GET and DELETE are about the session that a header names, and say so where it is missing. */
+    const sessionOf = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, what: string) {
       yield* versionOf(request)
       const id = request.headers["mcp-session-id"]
-      if (id === undefined) return yield* methodNotAllowed("DELETE ends the session that Mcp-Session-Id names; there is none in this request.")
+      return id === undefined ? yield* methodNotAllowed(`${what} the session that Mcp-Session-Id names; there is none in this request.`) : id
+    })
+
+    const end = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
+      const id = yield* sessionOf(request, "DELETE ends")
       yield* Effect.mapError(sessions.end(grant, id), (failure) => refuse(config, failure, undefined))
       return HttpServerResponse.empty({ status: 204, headers: noStore })
+    })
+
+    const stream = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
+      const id = yield* sessionOf(request, "GET opens a stream of")
+      if (!accepted(request.headers.accept).sse) {
+        return yield* new McpRefusal({ status: 406, code: ErrorCode.invalidRequest, message: "A stream is text/event-stream; Accept must allow it." })
+      }
+      return standingStream(yield* Effect.mapError(sessions.stream(grant, id), (failure) => refuse(config, failure, undefined)), noStore)
     })
 
     const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
       if (request.method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: preflightHeaders })
       if (request.method !== "POST" && request.method !== "DELETE" && request.method !== "GET") {
-        return yield* methodNotAllowed("The MCP endpoint takes POST and DELETE.")
+        return yield* methodNotAllowed("The MCP endpoint takes POST, GET and DELETE.")
       }
-      if (yield* draining.isDraining) {
-        return yield* new McpRefusal({
-          status: 503,
-          code: ErrorCode.internal,
-          message: "The broker is restarting. Try again in a few seconds.",
-          headers: { "retry-after": "5" }
-        })
-      }
+      if (yield* draining.isDraining) return yield* restarting(undefined)
       const grant = yield* Effect.mapError(authenticate(grants, request), ({ why }) =>
         new McpRefusal({
           status: 401,
@@ -145,7 +133,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
           message: why === "missing" ? "Sign in first: this endpoint needs an OAuth access token." : "The access token is unknown, expired or revoked. Sign in again.",
           headers: { "www-authenticate": challenge(config.publicUrl, why) }
         }))
-      if (request.method === "GET") return yield* methodNotAllowed("This endpoint offers no stream for GET yet; answers come on the POST.")
+      if (request.method === "GET") return yield* stream(grant, request)
       return yield* (request.method === "DELETE" ? end(grant, request) : post(grant, request))
     })
 

@@ -100,6 +100,7 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
     else values.callTimeoutMax = callTimeout
   }
   if (values.childCommand !== undefined && !given.has("childPreset")) values.childPreset ??= presetOf(values.childCommand)
+  values.childStateful ??= values.childPreset === "custom"
   values.childTokenVariable ??= values.childPreset === "gitea-mcp" ? "GITEA_ACCESS_TOKEN" : "FORGEJO_ACCESS_TOKEN"
   if (values.forgejoUrl !== undefined && !given.has("forgejoInternalUrl")) values.forgejoInternalUrl ??= values.forgejoUrl
 

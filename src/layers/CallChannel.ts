@@ -5,7 +5,7 @@ import type { Call, CallEvent } from "../services/Sessions.ts"
 const maxWaiting = 1024 * 1024
 
 /**
- * What passes between the pump of a child, which must never wait, and the one reader of a call. Without a reader it
+ * What passes between the pump of a child, which must never wait, and the one reader of a call or of a GET stream. Without a reader it
  * keeps the bounded rest and costs nothing else.
  */
 export class CallChannel implements Call {
@@ -20,7 +20,7 @@ export class CallChannel implements Call {
     this.put({ line, final: false })
   }
 
-  /** The response; only the first counts. */
+  /** The response, or the end of a stream that has none (an empty line); only the first counts. */
   complete(line: string): void {
     if (this.over) return
     this.over = true

@@ -33,7 +33,7 @@ const maxStderrLine = 4096
 const maxStderrLines = 50
 /**
  * How long output may still come after the exit, for a grandchild can hold the pipe open for ever; and how long after the
- * end of output the exit may come, for a child can close its output and live.
+ * end of a pipe the exit may come, for a child can close its pipes and live.
  */
 const betweenEnds = "500 millis"
 /** The stop ladder. */
@@ -118,6 +118,8 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     const ending = yield* Deferred.make<void>()
     process.once("exit", () => Deferred.unsafeDone(ending, Exit.void))
     process.stdout.once("end", () => Deferred.unsafeDone(ending, Exit.void))
+    // A child that has closed its input is as good as gone: what is sent to it would never be answered.
+    process.stdin.once("close", () => Deferred.unsafeDone(ending, Exit.void))
     yield* Deferred.await(ending).pipe(
       Effect.zipRight(Effect.sleep(betweenEnds)),
       Effect.flatMap(() => lines.fail(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),

@@ -4,30 +4,38 @@ import type { Message, Notification, Request, Response } from "../domain/JsonRpc
 import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import { replaceId } from "../domain/ResponseId.ts"
 import { visibleTools } from "../domain/ToolPolicy.ts"
-import type { Child, ChildStalled } from "../services/Children.ts"
+import type { Child } from "../services/Children.ts"
 import { ChildGone } from "../services/Children.ts"
 import type { Deadlines } from "../services/Deadlines.ts"
 import type { Call } from "../services/Sessions.ts"
-import type { InFlightCall } from "./InFlightCalls.ts"
+import type { InFlightCall, Outcome, Settled } from "./InFlightCalls.ts"
 import { InFlightCalls } from "./InFlightCalls.ts"
 
-/** One child of a session, with its pump and its calls. Rotation will replace it; the session stays. */
+/** One child of a session, with its pump and its calls. Rotation replaces it; the session stays. */
 export interface Generation {
-  /** Hands a request to the child. It is answered exactly once: by the child, by its deadline (`initialize` has none), or because the child is gone. */
-  readonly call: (request: Request, settled: Effect.Effect<void>) => Effect.Effect<Call>
+  /**
+   * Registers a request at once, in the same step in which the caller chose this generation; the effect hands it to the
+   * child. It is answered exactly once: by the child, by its deadline (`initialize` has none), or because the child is gone.
+   * Nothing where the child had gone before and never got it: another one may.
+   */
+  readonly begin: (request: Request, settled: Settled) => Effect.Effect<Option.Option<Call>>
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
   readonly gone: Effect.Effect<ChildGone>
+  /** Completes once no call is open. To be asked of a generation that gets no new ones. */
+  readonly drained: Effect.Effect<void>
   /** Ends the child without its stop ladder. */
   readonly kill: Effect.Effect<void>
   /** Nothing while the child lives. Known before its calls are told. */
-  readonly ended: Effect.Effect<Option.Option<ChildGone>>
+  readonly ended: () => Option.Option<ChildGone>
 }
 
 export interface GenerationOptions {
   readonly child: Child
   readonly deadlines: Deadlines["Type"]
   readonly callTimeout: Duration.Duration
+  /** Hears what the child says that belongs to no call. Must not wait. */
+  readonly onUnrelated: (line: string) => void
 }
 
 /** Answers to requests of the child that may wait for it to read. */
@@ -42,27 +50,32 @@ const turn = Effect.async<void>((resume) => {
 })
 
 /** Its fibers, the pump and the writer of replies, belong to the scope that it is made in. */
-export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
+export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
   Effect.gen(function*() {
     const calls = new InFlightCalls()
     const gone = yield* Deferred.make<ChildGone>()
     // The pump must not wait for a child that does not read: dropped replies cost only the child that floods.
     const replies = yield* Queue.dropping<string>(maxReplies)
 
-    const settle = (call: InFlightCall, line: string): Effect.Effect<void> =>
+    const drained = yield* Deferred.make<void>()
+    let isRetired = false
+    const lookIfDrained = Effect.suspend(() => isRetired && calls.size === 0 ? Deferred.succeed(drained, undefined) : Effect.void)
+
+    const settle = (call: InFlightCall, line: string, outcome: Outcome): Effect.Effect<unknown> =>
       Effect.suspend(() => {
         if (!calls.remove(call)) return Effect.void
-        call.channel.complete(line)
-        return Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled)
+        // What an answer brings about is settled before anybody sees it.
+        const answered = Effect.sync(() => call.channel.complete(line))
+        return Effect.ensuring(Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled(outcome)), Effect.zipRight(answered, lookIfDrained))
       })
-    const fail = (call: InFlightCall, message: string) => settle(call, encodeError(call.clientId, ErrorCode.internal, message))
+    const fail = (call: InFlightCall, message: string) => settle(call, encodeError(call.clientId, ErrorCode.internal, message), "given up")
 
-    const onResponse = (line: string, response: Response): Effect.Effect<void> => {
+    const onResponse = (line: string, response: Response): Effect.Effect<unknown> => {
       const call = calls.get(response.id)
       if (call === undefined) return Effect.logDebug("child.unknown_response")
       const answer = Either.try(() => answerLine(call, line, response))
       return Either.isRight(answer)
-        ? settle(call, answer.right)
+        ? settle(call, answer.right, isRefusal(response) ? "refused" : "granted")
         : fail(call, "The Forgejo tool's answer nests too deep to be passed on. The call has run.")
     }
     const onRequest = (request: Request): Effect.Effect<unknown> =>
@@ -79,7 +92,9 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
         call.channel.interim(encodeNotification(notification.method, { ...notification.params, progressToken: call.clientProgressToken }))
         return call.deadline?.extend ?? Effect.void
       }
-      if (notification.method === "notifications/message") calls.likeliest()?.channel.interim(line)
+      const call = notification.method === "notifications/message" ? calls.likeliest() : undefined
+      if (call === undefined) onUnrelated(line)
+      else call.channel.interim(line)
       return Effect.void
     }
     const onMessage = (line: string, message: Message): Effect.Effect<unknown> => {
@@ -139,34 +154,39 @@ export const makeGeneration = ({ child, deadlines, callTimeout }: GenerationOpti
         fail(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`),
         Effect.ignore(child.send(encodeNotification("notifications/cancelled", { requestId: call.id, reason: "timeout" })))
       )
-    const sendFailed = (call: InFlightCall) => (error: ChildGone | ChildStalled) =>
-      fail(
-        call,
-        error._tag === "ChildGone"
-          ? "The Forgejo tool process has ended; the call did not reach it. Try again."
-          : "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
-      )
+    const withdraw = (call: InFlightCall) =>
+      settle(call, encodeError(call.clientId, ErrorCode.internal, lost), "given up").pipe(Effect.as(Option.none<Call>()))
+    const stalled = "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
 
     return {
       gone: Deferred.await(gone),
       kill: child.kill,
-      ended: Effect.sync(() => ended),
-      // One step as far as interruption goes: a call that is registered has been sent, and has a deadline.
-      call: (request, settled) =>
-        Effect.uninterruptible(Effect.suspend(() => {
-          const { call, params } = calls.begin(request, settled)
-          const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
-            call.deadline = deadline
-          })
-          // A start has a limit of its own, which also stops the child.
-          return Effect.unless(watched, () => request.method === "initialize").pipe(
-            Effect.zipRight(child.send(encodeRequest(call.id, request.method, params))),
-            Effect.catchAll(sendFailed(call)),
-            // A pipe may take a line although its reader has just gone.
-            Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
-            Effect.as(call.channel)
-          )
-        })),
+      ended: () => ended,
+      drained: Effect.suspend(() => {
+        isRetired = true
+        return Effect.zipRight(lookIfDrained, Deferred.await(drained))
+      }),
+      begin: (request, settled) => {
+        const { call, params } = calls.begin(request, settled)
+        const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
+          call.deadline = deadline
+        })
+        // One step as far as interruption goes. A start has a limit of its own, which also stops the child.
+        return Effect.unless(watched, () => request.method === "initialize").pipe(
+          Effect.zipRight(Effect.suspend(() => Option.match(ended, {
+            onNone: () => child.send(encodeRequest(call.id, request.method, params)),
+            onSome: Effect.fail
+          }))),
+          // A pipe may take a line although its reader has just gone.
+          Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
+          Effect.as(Option.some<Call>(call.channel)),
+          Effect.catchTags({
+            ChildGone: () => withdraw(call),
+            ChildStalled: () => Effect.as(fail(call, stalled), Option.some<Call>(call.channel))
+          }),
+          Effect.uninterruptible
+        )
+      },
       notify: (notification) =>
         Effect.suspend(() => {
           if (notification.method !== "notifications/cancelled") {
@@ -187,6 +207,10 @@ const garbage = Effect.logDebug("child.garbage")
 
 const classifyLine = (line: string): Either.Either<Message, unknown> =>
   Either.flatMap(Either.try(() => JSON.parse(line) as unknown), classify)
+
+/** Whether the child refused: by an error, or by a tool's result that says so (gitea-mcp). */
+const isRefusal = ({ body }: Response): boolean =>
+  "error" in body || (typeof body.result === "object" && body.result !== null && "isError" in body.result && body.result.isError === true)
 
 /** The child's line under the client's id; serialised anew only where something in it must change. */
 const answerLine = (call: InFlightCall, line: string, { body }: Response): string => {

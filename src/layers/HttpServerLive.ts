@@ -107,6 +107,7 @@ export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
       })
       const untilClosed = Effect.raceFirst(Deferred.await(closed), Effect.repeat(closeIdle, idleSocketSweep))
       yield* draining.begin
+      yield* sessions.endStreams
       yield* Effect.logInfo("broker.draining")
       const inTime = yield* requestsOfNowAnswered.pipe(
         Effect.zipRight(close),
@@ -118,7 +119,7 @@ export const DrainLive = Layer.scopedDiscard(Effect.gen(function*() {
       )
       if (Option.isNone(inTime)) {
         yield* close
-        yield* sessions.endAll
+        yield* sessions.parkAll
         yield* untilClosed.pipe(Effect.interruptible, Effect.timeoutOption(lastAnswers), Effect.disconnect)
       }
       server.closeAllConnections()

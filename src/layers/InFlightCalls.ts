@@ -3,6 +3,10 @@ import type { JsonObject, Request, RequestId } from "../domain/JsonRpc.ts"
 import type { Deadline } from "../services/Deadlines.ts"
 import { CallChannel } from "./CallChannel.ts"
 
+/** How a call came to its end: by what the child said, or without the child. */
+export type Outcome = "granted" | "refused" | "given up"
+export type Settled = (outcome: Outcome) => Effect.Effect<void>
+
 /** A request that the child has and has not answered. */
 export interface InFlightCall {
   /** Its id towards the child. */
@@ -13,7 +17,7 @@ export interface InFlightCall {
   readonly clientProgressToken: RequestId | undefined
   readonly channel: CallChannel
   /** Runs once, when the call has been answered or given up. */
-  readonly settled: Effect.Effect<void>
+  readonly settled: Settled
   deadline: Deadline | undefined
 }
 
@@ -26,7 +30,7 @@ export class InFlightCalls {
   private lastId = 0
 
   /** Registers a request, and gives it with the parameters that the child gets. */
-  begin(request: Request, settled: Effect.Effect<void>): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
+  begin(request: Request, settled: Settled): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
     const id = ++this.lastId
     const token = progressToken(request.params)
     const call: InFlightCall = {
@@ -48,6 +52,10 @@ export class InFlightCalls {
 
   remove(call: InFlightCall): boolean {
     return this.calls.delete(call.id)
+  }
+
+  get size(): number {
+    return this.calls.size
   }
 
   all(): ReadonlyArray<InFlightCall> {

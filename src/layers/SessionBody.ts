@@ -1,73 +1,186 @@
-import type { Deferred } from "effect"
-import { Clock, Duration, Effect, Option, Ref } from "effect"
-import type { SessionKey } from "../domain/Ids.ts"
-import type { Request } from "../domain/JsonRpc.ts"
-import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
-import type { IdleWindows, SessionEnd, SessionState } from "../domain/SessionState.ts"
-import { begin, endIfIdle, finish, touch, untilIdle } from "../domain/SessionState.ts"
-import { refusal } from "../domain/ToolPolicy.ts"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Option } from "effect"
+import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
+import type { Departure } from "../domain/SessionState.ts"
+import { crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
+import { AppConfig } from "../services/AppConfig.ts"
+import type { Child, ChildGone } from "../services/Children.ts"
 import { untilNothingRemains } from "../services/Schedules.ts"
-import type { OpenedSession, OpenError, Session } from "../services/Sessions.ts"
-import { SessionBusy, SessionEnded } from "../services/Sessions.ts"
-import { CallChannel } from "./CallChannel.ts"
-import type { Generation } from "./Generation.ts"
+import type { SessionRow } from "../services/SessionRows.ts"
+import { SessionRows } from "../services/SessionRows.ts"
+import type { OpenError } from "../services/Sessions.ts"
+import { GrantOver, Restarting, SessionEnded } from "../services/Sessions.ts"
+import { UpstreamTokens } from "../services/UpstreamTokens.ts"
+import type { Generations } from "./Generations.ts"
+import { generationsScope, makeGenerations, Processes } from "./Generations.ts"
+import { makeLiveSession } from "./LiveSession.ts"
+import type { CannotResume, Opening } from "./SessionOpening.ts"
+import { makeSessionOpening } from "./SessionOpening.ts"
+import { makeRotation } from "./SessionRotation.ts"
+import { makeSessionStart } from "./SessionStart.ts"
+import type { SessionStreams } from "./SessionStreams.ts"
+import type { Place, SessionEntry, SessionTable } from "./SessionTable.ts"
+import { placeOf } from "./SessionTable.ts"
 
-/** What the registry holds of a session from the moment its slot is taken. */
-export interface Running {
-  readonly state: Ref.Ref<SessionState>
-  /** Completed by whoever ends the session from outside. */
-  readonly stop: Deferred.Deferred<SessionEnd>
-  readonly ready: Deferred.Deferred<OpenedSession, OpenError>
-  /** Completed when the session is over and its process group is gone. */
-  readonly done: Deferred.Deferred<SessionEnd>
-}
+type LifeError = OpenError | SessionEnded | CannotResume
+type LifeExit = Exit.Exit<Departure, LifeError>
 
-/** Completes when the session has been idle for its window, and ends it in the same step: a call either comes before or finds it over. */
-export const becomesIdle = (state: Ref.Ref<SessionState>, windows: IdleWindows): Effect.Effect<"idle"> => {
-  const remaining = Effect.zipWith(Clock.currentTimeMillis, Ref.get(state), (now, current) => Duration.millis(untilIdle(current, now, windows)))
-  return Effect.repeat(remaining, untilNothingRemains).pipe(
-    Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.updateAndGet(state, (current) => endIfIdle(current, now, windows)))),
-    Effect.repeat({ until: (current) => current._tag === "Ended" }),
-    Effect.as("idle" as const)
-  )
-}
-
-/** The session as those see it who talk to it. */
-export const makeSession = (
-  key: SessionKey,
-  running: Running,
-  generation: Generation,
-  limits: { readonly maxCalls: number },
-  done: Effect.Effect<SessionEnd>
-): Session => {
-  const call = Effect.fnUntraced(function*(request: Request) {
-    const refused = refusal(request.method, request.params)
-    if (refused !== undefined) {
-      const answer = new CallChannel()
-      answer.complete(encodeError(request.id, ErrorCode.invalidParams, refused))
-      return answer
+/** How a session leaves whose life has ended so. One that could not be revived is parked as before. */
+const departureOf = (exit: LifeExit, opening: Opening): Departure =>
+  Exit.match(exit, {
+    onSuccess: (departure) => departure,
+    onFailure: (cause) => {
+      if (Cause.isInterrupted(cause)) return park("shutdown")
+      const error = Option.getOrUndefined(Cause.failureOption(cause))
+      if (error?._tag === "CannotResume") return end("incompatible")
+      if (error?._tag === "GrantOver") return end("grant_ended")
+      return opening._tag === "New" ? end("start_failed") : park("start_failed")
     }
-    // A child that has just gone has not yet ended its session.
-    if (Option.isSome(yield* generation.ended)) return yield* new SessionEnded()
-    const isActivity = request.method !== "ping"
-    const now = yield* Clock.currentTimeMillis
-    const begun = yield* Ref.modify(running.state, (state) => begin(state, now, limits.maxCalls, isActivity))
-    if (begun === "over") return yield* new SessionEnded()
-    if (begun === "full") return yield* new SessionBusy({ limit: limits.maxCalls })
-    const settled = Effect.flatMap(Clock.currentTimeMillis, (at) => Ref.update(running.state, (state) => finish(state, at, isActivity)))
-    return yield* generation.call(request, settled)
-  }, Effect.uninterruptible)
+  })
 
-  return {
-    key,
-    call,
-    done,
-    notify: (notification) =>
-      Effect.gen(function*() {
-        const now = yield* Clock.currentTimeMillis
-        const state = yield* Ref.updateAndGet(running.state, (current) => touch(current, now))
-        if (state._tag !== "Live") return yield* new SessionEnded()
-        yield* generation.notify(notification)
-      })
-  }
+/** What those are told who waited for a child that did not come up. */
+const whyNotReady = (exit: LifeExit, { reason }: Departure, { _tag }: Opening): Cause.Cause<OpenError | SessionEnded> => {
+  if (reason === "shutdown") return Cause.fail(new Restarting())
+  const over = _tag === "New" ? new GrantOver() : new SessionEnded()
+  if (Exit.isSuccess(exit) || Cause.isInterrupted(exit.cause)) return Cause.fail(over)
+  return Cause.map(exit.cause, (error) => error._tag === "CannotResume" || error._tag === "GrantOver" ? over : error)
 }
+
+/** Completes when the session has been idle for its window, and leaves in the same step. `windows` may change meanwhile: it looks again every `most`. */
+const becomesIdle = (place: Place, windows: () => Parameters<typeof untilIdle>[2], most: number, departure: Departure): Effect.Effect<Departure> =>
+  Effect.zipWith(Clock.currentTimeMillis, place.state, (now, state) => Duration.millis(Math.min(most, untilIdle(state, now, windows())))).pipe(
+    Effect.repeat(untilNothingRemains),
+    Effect.zipRight(place.leaveIf((state, now) => untilIdle(state, now, windows()) === 0, departure)),
+    Effect.repeat({ until: (left) => left }),
+    Effect.as(departure)
+  )
+
+/** The body of a session's fiber: its child comes up, is spoken to, is replaced when its token ends, and goes. */
+export const makeSessionBody = (table: SessionTable, streams: SessionStreams, crowdedOut: (others: ReadonlyArray<SessionRow>) => Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    const config = yield* AppConfig
+    const rows = yield* SessionRows
+    const tokens = yield* UpstreamTokens
+    const start = yield* makeSessionStart
+    const bringUp = yield* makeSessionOpening(start)
+    const isStateful = config.childStateful
+    const leaving = (departure: Departure) => forChild(departure, isStateful)
+    const idle = Duration.toMillis(config.sessionIdle)
+    const streamIdle = Math.max(idle, Duration.toMillis(config.streamIdle))
+
+    /** `victim`: the session that gave its slot to this one, and has it until its process is gone. */
+    return (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefined): Effect.Effect<void> => {
+      const { handle, key, userId } = entry
+      const place = placeOf(table, key, entry.state)
+      const processes = new Processes()
+      const slotIsFree = victim === undefined ? Effect.void : Effect.asVoid(Deferred.await(victim.handle.done))
+      let running: Generations | undefined
+      let crashes: ReadonlyArray<number> | undefined
+
+      const startOptions = {
+        label: key.slice(0, 12),
+        onSpawn: processes.register,
+        onUnrelated: (line: string, from: Child) => {
+          if (running?.isCurrent(from) === true) streams.publish(key, line)
+        }
+      }
+      /** What a stateful child keeps is not known: to stop it early could lose something. */
+      const windows = () => {
+        const used = isStateful && streams.isOpen(key) ? streamIdle : idle
+        return { used, handshakeOnly: isStateful ? used : Math.min(idle, handshakeOnlyIdle) }
+      }
+      const crashed = Effect.fnUntraced(function*({ code, signal }: ChildGone) {
+        const [departure, times] = crash(crashes ?? [], yield* Clock.currentTimeMillis)
+        crashes = times
+        yield* Effect.annotateLogs(Effect.logWarning("session.crashed"), { code, signal, crashes: times.length })
+        return departure
+      })
+
+      const life = Effect.gen(function*() {
+        yield* slotIsFree
+        const scope = yield* generationsScope
+        const opened = yield* bringUp(entry, opening, startOptions, scope)
+        crashes = opened.crashes
+        const generations = yield* makeGenerations(opened.first, scope, (token) =>
+          start.next({ ...startOptions, userId, opening: { _tag: "Again", handshake: session.handshake() } }, token, scope))
+        const rotation = yield* makeRotation({
+          userId,
+          generations,
+          tokens,
+          isStateful,
+          parkUnlessInUse: place.leaveIf((state, now) => !isInUse(state, now, inUseWindow), park("rotated")),
+          onReplaced: ({ result }) => Effect.zipRight(session.met(result), Effect.logInfo("session.rotated"))
+        })
+        const session = makeLiveSession({
+          generations,
+          handshake: opened.handshake,
+          initializeLine: opened.first.line,
+          publish: (line) => streams.publish(key, line),
+          finished: ({ method }) => place.change((state, now) => finish(state, now, method !== "ping")),
+          // A store that fails must not take the child's pump along.
+          keepHandshake: (handshake) =>
+            Effect.catchAllCause(rows.keepHandshake(key, handshake), (cause) => Effect.logError("session.handshake_not_kept", cause)),
+          doubt: rotation.doubt
+        })
+        yield* session.met(opened.first.result)
+        running = generations
+        yield* place.change(started)
+        yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")
+        yield* Deferred.succeed(handle.ready, session)
+        const departure = yield* Effect.raceAll([
+          Effect.flatMap(generations.crashed, crashed),
+          becomesIdle(place, windows, idle, leaving(park("idle"))),
+          rotation.keepFresh
+        ])
+        if (departure.reason === "token_expired") {
+          // What Forgejo took before the token ended may finish; whoever calls now waits for the next child.
+          yield* place.change((state) => leave(state, departure))
+          yield* Effect.timeoutOption(generations.drained, config.drainGrace)
+        }
+        return departure
+      })
+
+      const stopped = Deferred.await(handle.stop).pipe(
+        Effect.zipRight(place.state),
+        Effect.map((state) => state._tag === "Leaving" ? state.to : park("shutdown")),
+        // A revoked client's calls must not go on for the seconds of a polite stop.
+        Effect.tap(({ reason }) => reason === "grant_ended" ? processes.kill : Effect.void)
+      )
+
+      /** From here on the session has no child as far as anybody can see, although it holds its slot until the process is gone. */
+      const retire = (exit: LifeExit) =>
+        Effect.gen(function*() {
+          yield* place.change((state) => leave(state, leaving(departureOf(exit, opening))))
+          const state = yield* place.state
+          if (state._tag !== "Leaving") return
+          if (state.to._tag === "Ended") streams.close(key)
+          const ended = yield* rows.leave(key, state.to, state.lastActivity, crashes)
+          if (state.to._tag === "Ended") return
+          // Its grant has too many parked ones: it may be the one that goes.
+          if (ended.some((row) => row.key === key)) {
+            streams.close(key)
+            yield* place.change((now) => leave(now, end("too_many_parked")))
+          }
+          yield* crowdedOut(ended.filter((row) => row.key !== key))
+        })
+      const settle = (exit: LifeExit) =>
+        Effect.gen(function*() {
+          yield* slotIsFree
+          const state = yield* place.state
+          const departure = state._tag === "Leaving" ? state.to : leaving(departureOf(exit, opening))
+          yield* place.release
+          yield* Deferred.failCause(handle.ready, whyNotReady(exit, departure, opening))
+          yield* Deferred.succeed(handle.done, departure)
+          const event = departure._tag === "Ended" ? "session.ended" : "session.parked"
+          yield* Effect.annotateLogs(Effect.logInfo(event), { reason: departure.reason })
+        })
+
+      return Effect.raceFirst(life, stopped).pipe(
+        Effect.onExit(retire),
+        Effect.scoped,
+        Effect.onExit(settle),
+        Effect.catchAllCause((cause) => Cause.isDie(cause) ? Effect.logError("session.died", cause) : Effect.void),
+        Effect.annotateLogs({ session: key.slice(0, 12), grant: entry.grantId, user: userId, client: entry.clientKey.slice(0, 12) }),
+        Effect.interruptible
+      )
+    }
+  })

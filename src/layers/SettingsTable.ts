@@ -146,14 +146,24 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
     example: "FORGEJO_ACCESS_TOKEN", parse: tokenVariable,
     description: "The environment variable in which the child expects its token."
   },
+  childStateful: {
+    ...choice("CHILD_STATEFUL", { true: true, false: false }, "false",
+      "Whether a child keeps something between calls that a new one would not have. Such a child is never replaced: its session ends " +
+      "where others are parked and revived."),
+    fallback: { derived: "by CHILD_PRESET: true with custom, else false" }
+  },
   sandbox: choice("SANDBOX", { basic: "basic", none: "none" }, "basic",
     "How children are confined. basic: no new privileges, a limit on open files, killed when the broker dies."),
-  maxSessions: count("MAX_SESSIONS", 256, 100_000, "Sessions at one time; each has a child process."),
-  maxSessionsPerUser: count("MAX_SESSIONS_PER_USER", 32, 100_000, "Sessions of one user at one time."),
+  maxSessions: count("MAX_SESSIONS", 256, 100_000, "Sessions with a child process at one time."),
+  maxSessionsPerUser: count("MAX_SESSIONS_PER_USER", 32, 100_000, "Sessions with a child process of one user at one time. Beyond it the least recently used idle one is parked."),
   maxCallsPerSession: count("MAX_CALLS_PER_SESSION", 32, 10_000, "Calls of one session that may be under way at one time."),
   maxStarts: count("MAX_STARTS", 8, 1000, "Children that may be starting at one time."),
+  maxStartsPerMinute: count("MAX_STARTS_PER_MINUTE", 30, 100_000, "Children of one user that may be started within a minute."),
+  maxParked: count("MAX_PARKED", 64, 100_000, "Parked sessions of one grant; beyond it the least recently used one ends."),
   startTimeout: time("START_TIMEOUT", "30s", "How long a child may take until it has answered initialize."),
-  sessionIdle: time("SESSION_IDLE", "15m", "A session without any request ends after this."),
+  sessionIdle: time("SESSION_IDLE", "15m", "A session without any request is parked after this: its child stops, and its next request starts another."),
+  streamIdle: time("STREAM_IDLE", "4h", "How long an open GET stream alone keeps a child that is stateful."),
+  sessionKeep: time("SESSION_KEEP", "7d", "A parked session without any request ends after this."),
   callTimeout: time("CALL_TIMEOUT", "5m", "How long a call may take without a sign of progress."),
   callTimeoutMax: time("CALL_TIMEOUT_MAX", "30m", "How long a call may take at all, with progress."),
   drainGrace: time("DRAIN_GRACE", "20s", "How long calls may go on after the broker was told to stop.", "zero"),

@@ -56,8 +56,12 @@ export const makeRows = Effect.gen(function*() {
         upstream_grant as "upstreamGrant", counter, updated_at as "obtainedAt", scope
         from upstream_tokens where user_id = ${userId}`
   })
+  /**
+   * Uninterruptible: it takes no time, and the client's cache of prepared statements never forgets a preparation that was
+   * interrupted (if a fiber yields in there), so that every later query of the same text would wait for ever.
+   */
   const find = (userId: UserId): Effect.Effect<Option.Option<UpstreamRow>> =>
-    Effect.map(Effect.orDie(findRow(userId)), Option.map((row) => ({ ...row, userId })))
+    Effect.map(Effect.orDie(findRow(userId)), Option.map((row) => ({ ...row, userId }))).pipe(Effect.uninterruptible)
 
   /** Nothing where the sealed text does not open: the row is damaged, or was moved here from another user's. */
   const open = (row: UpstreamRow): Effect.Effect<Option.Option<OpenPair>> =>

@@ -27,14 +27,24 @@ export interface Settings {
   readonly childPreset: ChildPreset
   /** The environment variable in which the child expects its Forgejo token. */
   readonly childTokenVariable: string
+  /** Whether a child keeps something between calls that a new one would not have: then sessions end where others are parked. */
+  readonly childStateful: boolean
   readonly sandbox: "basic" | "none"
   readonly maxSessions: number
   readonly maxSessionsPerUser: number
   readonly maxCallsPerSession: number
   /** How many children may be starting at one time. */
   readonly maxStarts: number
+  /** How many children of one user may be started within a minute; replacing a child does not count. */
+  readonly maxStartsPerMinute: number
+  /** Parked sessions of one grant. */
+  readonly maxParked: number
   readonly startTimeout: Duration.Duration
   readonly sessionIdle: Duration.Duration
+  /** How long an open GET stream alone keeps a stateful child. */
+  readonly streamIdle: Duration.Duration
+  /** How long a parked session can be revived after its last use. */
+  readonly sessionKeep: Duration.Duration
   readonly callTimeout: Duration.Duration
   /** The longest a call may last when its progress keeps it alive. */
   readonly callTimeoutMax: Duration.Duration

@@ -28,5 +28,20 @@ export const upstreamRetry = Schedule.exponential("250 millis").pipe(
   Schedule.intersect(Schedule.recurs(5))
 )
 
+/**
+ * When a child could not be replaced although its token nears its end: a second, doubling up to half a minute, with
+ * jitter, for as long as the token serves.
+ */
+export const rotationRetry = Schedule.jittered(Schedule.union(Schedule.exponential("1 second"), Schedule.spaced("30 seconds")))
+
+/** Once, at a random moment within `longest`: sessions whose tokens end together do not all start a child together. */
+export const spread = (longest: Duration.Duration) => Schedule.jitteredWith(Schedule.fromDelay(longest), { min: 0, max: 1 })
+
+/** Once: how long uses of sessions are gathered before they are written, and what a crash may lose of them. */
+export const beforeUseIsWritten = Schedule.fromDelay("1 second")
+
+/** Comments on a GET stream that has nothing to say: proxies close what is silent, and a client that is gone is noticed. */
+export const keepAlive = Schedule.spaced("15 seconds")
+
 /** While draining: how often connections that have fallen idle are closed. */
 export const idleSocketSweep = Schedule.spaced("50 millis")

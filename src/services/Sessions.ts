@@ -1,8 +1,6 @@
-import type { Effect, Option, Redacted } from "effect"
+import type { Effect, Redacted, Scope } from "effect"
 import { Context, Schema } from "effect"
-import type { SessionKey } from "../domain/Ids.ts"
 import type { Notification, Request } from "../domain/JsonRpc.ts"
-import type { SessionEnd } from "../domain/SessionState.ts"
 import type { Grant } from "./Grants.ts"
 import type { UpstreamUnavailable } from "./Upstream.ts"
 import type { UpstreamGone } from "./UpstreamTokens.ts"
@@ -13,11 +11,13 @@ export class SessionUnknown extends Schema.TaggedError<SessionUnknown>()("Sessio
 export class SessionEnded extends Schema.TaggedError<SessionEnded>()("SessionEnded", {}) {}
 /** The session belongs to another user or another client. */
 export class SessionForeign extends Schema.TaggedError<SessionForeign>()("SessionForeign", {}) {}
-/** A cap is reached. `retryAfter`: seconds until the earliest slot can come free, 1 to 60. */
+/** A cap is reached, and no session can be parked for this one. `retryAfter`: seconds until the earliest slot can come free, 1 to 60. */
 export class SessionsFull extends Schema.TaggedError<SessionsFull>()("SessionsFull", {
   cap: Schema.Literal("user", "total"),
   retryAfter: Schema.Number
 }) {}
+/** The user has started as many children as may be within a minute. `retryAfter`: seconds until the next one, 1 to 60. */
+export class StartsThrottled extends Schema.TaggedError<StartsThrottled>()("StartsThrottled", { limit: Schema.Number, retryAfter: Schema.Number }) {}
 /** The session has as many calls in flight as it may have. */
 export class SessionBusy extends Schema.TaggedError<SessionBusy>()("SessionBusy", { limit: Schema.Number }) {}
 /** The child did not come up. The category is for people, `flowId` finds the details in the log. */
@@ -29,59 +29,73 @@ export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed"
 export class GrantOver extends Schema.TaggedError<GrantOver>()("GrantOver", {}) {}
 /** The child answered `initialize` with an error: the line is the client's answer, and there is no session. */
 export class InitializeRefused extends Schema.TaggedError<InitializeRefused>()("InitializeRefused", { line: Schema.String }) {}
+/** The daemon stops before the child is up. The session is there again after the restart. */
+export class Restarting extends Schema.TaggedError<Restarting>()("Restarting", {}) {}
 
-export type OpenError = SessionsFull | StartFailed | InitializeRefused | GrantOver | UpstreamGone | UpstreamUnavailable
+export type OpenError =
+  | SessionsFull
+  | StartsThrottled
+  | StartFailed
+  | InitializeRefused
+  | GrantOver
+  | Restarting
+  | UpstreamGone
+  | UpstreamUnavailable
+export type LookUpError = SessionUnknown | SessionEnded | SessionForeign
+export type CallError = SessionEnded | SessionBusy | OpenError
 
-/** One message towards the client; the final one is the response, and nothing follows it. */
+/** One message towards the client; nothing follows the final one: the response to a call, an empty line at the end of a GET stream. */
 export interface CallEvent {
   readonly line: string
   readonly final: boolean
 }
 
-/** A request that has been handed to the child. It goes on when nobody listens: disconnecting is not cancelling. */
+/** What answers a request, or a stream. A call goes on when nobody listens: disconnecting is not cancelling. */
 export interface Call {
   /** Waits for at least one event. */
   readonly take: Effect.Effect<ReadonlyArray<CallEvent>>
 }
 
-/** A session that can be spoken to. */
-export interface Session {
-  readonly key: SessionKey
-  /** `SessionEnded` where the session ended between being found and being called. */
-  readonly call: (request: Request) => Effect.Effect<Call, SessionEnded | SessionBusy>
-  readonly notify: (notification: Notification) => Effect.Effect<void, SessionEnded>
-  /** Completes when the session is over and its process group is gone. */
-  readonly done: Effect.Effect<SessionEnd>
-}
-
 export interface OpenedSession {
-  readonly session: Session
   /** The `Mcp-Session-Id`; the broker keeps only its hash. */
   readonly id: Redacted.Redacted
   /** The response to `initialize`, under the id of the client's request. */
   readonly initializeLine: string
 }
 
-/** All sessions: each is one scoped fiber that owns its subprocess. */
+/**
+ * All sessions. One with a child is a scoped fiber that owns it; one without is parked, a row, and gets a child at its
+ * next request. An id belongs to one user and client: any grant of theirs may use it, others are refused.
+ */
 export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   /** Starts a child and has it answer the client's `initialize`. A caller that is interrupted takes the session with it. */
   readonly open: (grant: Grant, initialize: Request) => Effect.Effect<OpenedSession, OpenError>
-  /** The session of that id, if it belongs to the grant's user and client. */
-  readonly find: (grant: Grant, id: string) => Effect.Effect<Session, SessionUnknown | SessionEnded | SessionForeign>
+  /** Hands a request to the session's child, which is started first where there is none. A parked session's `ping` is answered here. */
+  readonly call: (grant: Grant, id: string, request: Request) => Effect.Effect<Call, CallError | LookUpError>
   /**
-   * The session for requests without an id: the grant's newest one whose id nobody has sent back; else one that the
-   * broker initialises itself with `protocolVersion`. `opened` has its id in the answer that creates it.
+   * The same for a request without an id, which goes to the grant's newest session whose id nobody has sent back; else to
+   * one that the broker initialises itself with `protocolVersion`. `opened` has its id in the answer that creates it.
    */
-  readonly defaultOf: (
+  readonly callDefault: (
     grant: Grant,
-    protocolVersion: string
-  ) => Effect.Effect<{ readonly session: Session; readonly opened: Redacted.Redacted | undefined }, OpenError>
-  /** The default session, if there is one now. */
-  readonly findDefault: (grant: Grant) => Effect.Effect<Option.Option<Session>>
+    protocolVersion: string,
+    request: Request
+  ) => Effect.Effect<{ readonly call: Call; readonly opened: Redacted.Redacted | undefined }, CallError>
+  /** Starts no child: what a parked session is told is said to its next one. */
+  readonly notify: (grant: Grant, id: string, notification: Notification) => Effect.Effect<void, LookUpError>
+  /** To the grant's default session, if there is one. */
+  readonly notifyDefault: (grant: Grant, notification: Notification) => Effect.Effect<void>
+  /**
+   * The session's GET stream: what its child says that belongs to no request. Starts no child and keeps none alive. It
+   * takes the place of an older one, and ends with the session, not with a child.
+   */
+  readonly stream: (grant: Grant, id: string) => Effect.Effect<Call, LookUpError, Scope.Scope>
   /** Ends the session and returns when its process group is gone. */
-  readonly end: (grant: Grant, id: string) => Effect.Effect<void, SessionUnknown | SessionEnded | SessionForeign>
-  /** Ends all sessions, for the daemon stops: whoever waits for an answer gets an error. Does not wait for the processes. */
-  readonly endAll: Effect.Effect<void>
+  readonly end: (grant: Grant, id: string) => Effect.Effect<void, LookUpError>
+  /** Ends the GET streams: the daemon stops, and their clients come back to the next one. */
+  readonly endStreams: Effect.Effect<void>
+  /** Parks everything, for the daemon stops: whoever waits for an answer gets an error. Does not wait for the processes. */
+  readonly parkAll: Effect.Effect<void>
   /** How many slots are taken. */
   readonly size: Effect.Effect<number>
 }>() {}

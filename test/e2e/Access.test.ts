@@ -65,6 +65,20 @@ layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true
       assert.strictEqual((yield* broker.post(refreshed.client, initialize())).status, 401)
     }))
 
+  it.scoped("a grant that was revoked at Forgejo: the first call that Forgejo refuses ends it, with all that still ran", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const [session, other] = [yield* broker.open(client), yield* broker.open(client)]
+      broker.forgejo.revokeGrant(ada.login, broker.forgejoApp)
+      const ended = ends(broker, 2)
+      const refused = yield* broker.post(client, toolCall("r", "get_my_user_info"), { session })
+      assert.deepStrictEqual([refused.status, response(refused).error?.code], [200, -32603])
+      assert.deepStrictEqual(yield* ended, ["grant_ended", "grant_ended"])
+      assert.deepStrictEqual(children(), [])
+      assert.strictEqual((yield* broker.post(client, rpc(1, "ping"), { session: other })).status, 401)
+    }))
+
   it.scoped("case 32: a grant that was revoked at Forgejo: the next start is 401, and what still ran ends", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker

@@ -44,7 +44,7 @@ describe("draining", () => {
       assert.deepStrictEqual(children(), [])
       const after = yield* Effect.either(broker.tryPost(client, initialize()))
       assert.isTrue(Either.isLeft(after), "nobody listens any more")
-      assert.deepStrictEqual(broker.log.all("session.ended").map(({ reason }) => reason), ["shutdown"])
+      assert.deepStrictEqual(broker.log.all("session.parked").map(({ reason }) => reason), ["shutdown"])
     }))
 
   it.scopedLive("a request that still comes in, on a connection that is busy, gets 503 and when to come back", () =>

@@ -63,10 +63,10 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       const { broker, client } = yield* SharedBroker
       for (const method of ["PUT", "PATCH", "HEAD", "PROPFIND"]) {
         const answer = yield* rawRequest(broker.mcpUrl, { method, headers: { authorization: `Bearer ${client.token}` } })
-        assert.deepStrictEqual([answer.status, answer.headers.get("allow")], [405, "POST, DELETE, OPTIONS"], method)
+        assert.deepStrictEqual([answer.status, answer.headers.get("allow")], [405, "POST, GET, DELETE, OPTIONS"], method)
       }
       const get = yield* broker.get("/mcp", { headers: { authorization: `Bearer ${client.token}`, accept: "text/event-stream" } })
-      assert.deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST, DELETE, OPTIONS"])
+      assert.deepStrictEqual([get.status, get.headers.get("allow")], [405, "POST, GET, DELETE, OPTIONS"])
       const pages = { "/": "GET", "/healthz": "GET", "/readyz": "GET" }
       const others = { ...pages, "/oauth/token": "POST, OPTIONS", "/oauth/register": "POST, OPTIONS", "/oauth/callback": "GET" }
       for (const [path, allow] of Object.entries(others)) {

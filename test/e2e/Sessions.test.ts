@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { ben, children, guest, initialize, notification, rpc, SharedBroker, sharedBroker, toolCall } from "./TestBroker.ts"
-import { errorOf, messages, response, toolResult } from "./Wire.ts"
+import { errorOf, messages, openStream, response, toolResult } from "./Wire.ts"
 
 const unknownId = "0".repeat(48)
 
@@ -72,25 +72,24 @@ layer(sharedBroker(), { excludeTestServices: true })("sessions over HTTP", (it) 
       assert.strictEqual((yield* broker.post(client, rpc(1, "tools/list"), { session })).status, 200, "the owner lost nothing")
     }))
 
-  it.scoped("case 9: DELETE is 204 when the child is gone, and then the id is 404; GET is 405 throughout, DELETE without an id too", () =>
+  it.scoped("case 9: DELETE is 204 when the child is gone, and then the id is 404, also for GET; both without an id are 405", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const client = yield* guest(broker)
       const session = yield* broker.open(client)
       const other = yield* broker.open(client)
       assert.strictEqual(children().length, 2)
-      const headers = { authorization: `Bearer ${client.token}`, accept: "text/event-stream", "mcp-session-id": session }
-      const get = broker.get("/mcp", { headers })
-      assert.strictEqual((yield* get).status, 405)
-      const bare = yield* broker.delete(client)
-      assert.deepStrictEqual([bare.status, bare.headers.get("allow")], [405, "POST, DELETE, OPTIONS"])
+      const headers = { authorization: `Bearer ${client.token}`, accept: "text/event-stream" }
+      for (const bare of [yield* broker.delete(client), yield* broker.get("/mcp", { headers })]) {
+        assert.deepStrictEqual([bare.status, bare.headers.get("allow")], [405, "POST, GET, DELETE, OPTIONS"])
+      }
       const deleted = yield* broker.delete(client, session)
       assert.deepStrictEqual([deleted.status, deleted.text], [204, ""])
       assert.strictEqual(children().length, 1)
       const after = yield* broker.post(client, rpc("after", "tools/list"), { session })
       assert.deepStrictEqual([after.status, response(after).id], [404, "after"])
       assert.strictEqual(errorOf(after).message, "This session has ended. Send initialize without Mcp-Session-Id to open a new one.")
-      assert.strictEqual((yield* get).status, 405)
+      assert.strictEqual((yield* broker.get("/mcp", { headers: { ...headers, "mcp-session-id": session } })).status, 404)
       assert.strictEqual((yield* broker.delete(client, session)).status, 404)
       assert.strictEqual((yield* broker.post(client, rpc(1, "ping"), { session: other })).status, 200)
     }))
@@ -125,21 +124,38 @@ layer(sharedBroker(), { excludeTestServices: true })("sessions over HTTP", (it) 
       assert.deepStrictEqual(users.map((answer) => (toolResult(answer) as { login: string }).login), ["ada", "ben"])
     }))
 
-  it.scoped("a child that crashes in a call: the call gets an error under its id, the session is over", () =>
+  it.scoped("a child that crashes in a call: the call gets an error under its id, the session goes on with another; the third time it is over", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const client = yield* guest(broker)
       const session = yield* broker.open(client)
-      const ended = broker.log.all("session.ended").length
-      const answer = yield* broker.post(client, toolCall("boom", "crash"), { session })
-      assert.deepStrictEqual([answer.status, response(answer).id, errorOf(answer).code], [200, "boom", -32603])
-      assert.strictEqual(
-        errorOf(answer).message,
-        "The Forgejo tool process ended before it answered. The call may have run; look before you repeat it."
-      )
-      assert.strictEqual((yield* broker.log.until("session.ended", ended + 1))["reason"], "child_gone")
+      const before = broker.log.all("session.ended").length
+      for (const id of ["one", "two", "three"]) {
+        const answer = yield* broker.post(client, toolCall(id, "crash"), { session })
+        assert.deepStrictEqual([answer.status, response(answer).id, errorOf(answer).code], [200, id, -32603])
+        assert.strictEqual(
+          errorOf(answer).message,
+          "The Forgejo tool process ended before it answered. The call may have run; look before you repeat it."
+        )
+        // At once: the child's end has just been noticed.
+        const next = yield* broker.post(client, rpc(2, "tools/list"), { session })
+        assert.strictEqual(next.status, id === "three" ? 404 : 200)
+      }
+      assert.strictEqual((yield* broker.log.until("session.ended", before + 1))["reason"], "crashed_again")
       assert.deepStrictEqual(children(), [])
-      assert.strictEqual((yield* broker.post(client, rpc(2, "tools/list"), { session })).status, 404)
       assert.strictEqual((yield* broker.post(client, initialize())).status, 200)
+    }))
+
+  it.scoped("a GET stream begins at once, has what belongs to no request, and ends with its session and the time to come back", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = yield* broker.open(client)
+      const headers = { authorization: `Bearer ${client.token}`, "mcp-session-id": session }
+      assert.strictEqual((yield* broker.get("/mcp", { headers: { ...headers, accept: "application/json" } })).status, 406)
+      const stream = yield* openStream(broker.mcpUrl, { headers: { ...headers, accept: "text/event-stream" } })
+      assert.deepStrictEqual([stream.status, stream.first], [200, ": stream\n\n"])
+      yield* broker.delete(client, session)
+      assert.strictEqual(yield* stream.rest, "retry: 2000\n\n")
     }))
 })

@@ -230,6 +230,8 @@ export const brokerOn = (
         dataDir,
         sealingKeyFile: join(dataDir, "sealing.key"),
         childCommand: [process.execPath, child?.file ?? "", "--extras"],
+        // Many tests share one user and one broker.
+        maxStartsPerMinute: 10_000,
         ...changes
       })
       yield* Layer.build(Layer.provide(BrokerLive, settings)).pipe(

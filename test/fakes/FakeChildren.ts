@@ -1,4 +1,4 @@
-import { Context, Deferred, Effect, Exit, Layer, Mailbox, Redacted } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Mailbox, Redacted } from "effect"
 import type { Child } from "../../src/services/Children.ts"
 import { ChildGone, Children, SpawnFailed } from "../../src/services/Children.ts"
 
@@ -7,15 +7,32 @@ type Json = { readonly [key: string]: unknown }
 /** A child that a test plays. */
 export interface FakeChild {
   readonly token: string
+  /** Of its session: the beginning of its key. */
+  readonly label: string
   /** What the broker sent, parsed. */
   readonly received: Array<Json>
   alive: boolean
   /** Whether it was ended without a stop ladder. */
   killed: boolean
+  /** Whether it has answered `initialize` with a result. */
+  greeted: boolean
+  /** Whether the scope that it was started in has let it go. */
+  released: boolean
   /** Writes one line to the broker. */
   readonly emit: (message: Json | string) => void
   /** Ends as a crashed process does. */
   readonly crash: () => void
+  /** A silent one answers `initialize` after all. */
+  readonly comeUp: () => void
+}
+
+/** What a child answers to `initialize`, besides the protocol version that it was asked for. */
+export interface Server {
+  readonly version: string
+  readonly capabilities: Json
+  readonly name: string
+  /** In the place of the version that was asked for. */
+  readonly protocolVersion?: string
 }
 
 export interface Play {
@@ -23,8 +40,11 @@ export interface Play {
   readonly children: Array<FakeChild>
   /** What the next children do: come up, fail to spawn, exit before they answer, or never answer. */
   mode: "up" | "spawn fails" | "exits" | "silent" | "refuses initialize"
-  /** Whether children answer calls by themselves. */
+  /** Whether children answer calls by themselves. What a broker asks while it replays a handshake is always answered. */
   answers: boolean
+  server: Server
+  /** Milliseconds that a child takes to stop when it is asked to. One that has not come up stops at once. */
+  stopTakes: number
 }
 
 /** The test's hand on the children. */
@@ -32,9 +52,10 @@ export class FakeChildren extends Context.Tag("test/FakeChildren")<FakeChildren,
 
 export const living = (play: Play): number => play.children.filter((child) => child.alive).length
 
+const replayed = new Set(["logging/setLevel", "resources/subscribe"])
 const gone = new ChildGone({ code: 1, signal: null })
 
-const start = (play: Play, token: string) =>
+const start = (play: Play, token: string, label: string) =>
   Effect.gen(function*() {
     if (play.mode === "spawn fails") return yield* new SpawnFailed({ category: "binary missing", detail: "not there" })
     const lines = yield* Mailbox.make<string, ChildGone>()
@@ -47,29 +68,52 @@ const start = (play: Play, token: string) =>
     }
     const child: FakeChild = {
       token,
+      label,
       received: [],
       alive: true,
       killed: false,
+      greeted: false,
+      released: false,
       emit: (message) => lines.unsafeOffer(typeof message === "string" ? message : JSON.stringify(message)),
-      crash: end
+      crash: end,
+      comeUp: () => {
+        for (const { id, method, params } of child.received) if (method === "initialize") greet(id, params as Json)
+      }
     }
+    const greet = (id: unknown, params: Json) => {
+      child.greeted = true
+      child.emit({
+        jsonrpc: "2.0",
+        id,
+        result: {
+          protocolVersion: play.server.protocolVersion ?? params.protocolVersion,
+          capabilities: play.server.capabilities,
+          serverInfo: { name: play.server.name, version: play.server.version }
+        }
+      })
+    }
+    // A fiber of its own: the one that releases has often been interrupted, and could not be a second time.
+    const stopSlowly = Effect.suspend(() => Effect.forkDaemon(Effect.interruptible(Effect.delay(Effect.sync(end), play.stopTakes)))).pipe(
+      Effect.flatMap((stopping) => Effect.zipRight(Deferred.await(exited), Fiber.interrupt(stopping)))
+    )
     const answer = ({ id, method, params }: Json) => {
       if (id === undefined || method === undefined) return
       if (method === "initialize") {
         if (mode === "exits") return end()
         if (mode === "silent") return
         if (mode === "refuses initialize") return child.emit({ jsonrpc: "2.0", id, error: { code: -32602, message: "no" } })
-        return child.emit({
-          jsonrpc: "2.0",
-          id,
-          result: { protocolVersion: (params as Json).protocolVersion, capabilities: { tools: {}, tasks: {} }, serverInfo: { name: "fake", version: "1" } }
-        })
+        return greet(id, params as Json)
       }
-      if (play.answers) child.emit({ jsonrpc: "2.0", id, result: { method, params: params ?? null } })
+      if (play.answers || replayed.has(String(method))) child.emit({ jsonrpc: "2.0", id, result: { method, params: params ?? null } })
     }
     yield* Effect.acquireRelease(
       Effect.sync(() => play.children.push(child)),
-      () => Effect.sync(end)
+      () =>
+        Effect.suspend(() => play.stopTakes === 0 || !child.alive || !child.greeted ? Effect.sync(end) : stopSlowly).pipe(
+          Effect.zipRight(Effect.sync(() => {
+            child.released = true
+          }))
+        )
     )
     return {
       pid: play.children.length,
@@ -91,8 +135,14 @@ const start = (play: Play, token: string) =>
   })
 
 export const FakeChildrenLive = Layer.effectContext(Effect.sync(() => {
-  const play: Play = { children: [], mode: "up", answers: true }
+  const play: Play = {
+    children: [],
+    mode: "up",
+    answers: true,
+    server: { name: "fake", version: "1", capabilities: { tools: { listChanged: true }, tasks: {} } },
+    stopTakes: 0
+  }
   return Context.make(FakeChildren, play).pipe(
-    Context.add(Children, { check: Effect.void, spawn: ({ token }) => start(play, Redacted.value(token)) })
+    Context.add(Children, { check: Effect.void, spawn: ({ token, label }) => start(play, Redacted.value(token), label) })
   )
 }))

@@ -48,13 +48,18 @@ const sentences: ReadonlyArray<readonly [string, string, string]> = [
   ["CHILD_COMMAND", "forgejo-mcp '--transport", "FJMCP_CHILD_COMMAND (--child-command): has a single quote (') without its partner. Example: forgejo-mcp --transport stdio"],
   ["CHILD_PRESET", "github", "FJMCP_CHILD_PRESET (--child-preset): must be forgejo-mcp, gitea-mcp or custom, not \"github\". Example: forgejo-mcp"],
   ["CHILD_TOKEN_VARIABLE", "LD_PRELOAD", "FJMCP_CHILD_TOKEN_VARIABLE (--child-token-variable): must not be LD_PRELOAD, which has another meaning for the child. Example: FORGEJO_ACCESS_TOKEN"],
+  ["CHILD_STATEFUL", "yes", "FJMCP_CHILD_STATEFUL (--child-stateful): must be true or false, not \"yes\". Example: false"],
   ["SANDBOX", "auto", "FJMCP_SANDBOX (--sandbox): must be basic or none, not \"auto\". Example: basic"],
   ["MAX_SESSIONS", "0", "FJMCP_MAX_SESSIONS (--max-sessions): must be a whole number from 1 to 100000, not \"0\". Example: 256"],
   ["MAX_SESSIONS_PER_USER", "257", "FJMCP_MAX_SESSIONS_PER_USER (--max-sessions-per-user): is more than MAX_SESSIONS (256). Example: 256"],
   ["MAX_CALLS_PER_SESSION", "many", "FJMCP_MAX_CALLS_PER_SESSION (--max-calls-per-session): must be a whole number from 1 to 10000, not \"many\". Example: 32"],
   ["MAX_STARTS", "1001", "FJMCP_MAX_STARTS (--max-starts): must be a whole number from 1 to 1000, not \"1001\". Example: 8"],
+  ["MAX_STARTS_PER_MINUTE", "0", "FJMCP_MAX_STARTS_PER_MINUTE (--max-starts-per-minute): must be a whole number from 1 to 100000, not \"0\". Example: 30"],
+  ["MAX_PARKED", "none", "FJMCP_MAX_PARKED (--max-parked): must be a whole number from 1 to 100000, not \"none\". Example: 64"],
   ["START_TIMEOUT", "30", "FJMCP_START_TIMEOUT (--start-timeout): has no unit: \"30\". Write a whole number and ms, s, m, h or d. Example: 30s"],
   ["SESSION_IDLE", "15 minutes", "FJMCP_SESSION_IDLE (--session-idle): is not a duration: \"15 minutes\". Write a whole number and ms, s, m, h or d, without a space. Example: 15m"],
+  ["STREAM_IDLE", "0h", "FJMCP_STREAM_IDLE (--stream-idle): must be longer than nothing. Example: 4h"],
+  ["SESSION_KEEP", "25d", "FJMCP_SESSION_KEEP (--session-keep): must not be longer than 24d. Example: 7d"],
   ["CALL_TIMEOUT", "0s", "FJMCP_CALL_TIMEOUT (--call-timeout): must be longer than nothing. Example: 5m"],
   ["CALL_TIMEOUT_MAX", "1m", "FJMCP_CALL_TIMEOUT_MAX (--call-timeout-max): is shorter than CALL_TIMEOUT; a call with progress may not have less time than one without. Example: 300s"],
   ["DRAIN_GRACE", "-1s", "FJMCP_DRAIN_GRACE (--drain-grace): is not a duration: \"-1s\". Write a whole number and ms, s, m, h or d, without a space. Example: 20s"],
@@ -100,13 +105,18 @@ describe("readSettings", () => {
       childCommand: ["forgejo-mcp", "--transport", "stdio"],
       childPreset: "forgejo-mcp",
       childTokenVariable: "FORGEJO_ACCESS_TOKEN",
+      childStateful: false,
       sandbox: "basic",
       maxSessions: 256,
       maxSessionsPerUser: 32,
       maxCallsPerSession: 32,
       maxStarts: 8,
+      maxStartsPerMinute: 30,
+      maxParked: 64,
       startTimeout: Duration.seconds(30),
       sessionIdle: Duration.minutes(15),
+      streamIdle: Duration.hours(4),
+      sessionKeep: Duration.days(7),
       callTimeout: Duration.minutes(5),
       callTimeoutMax: Duration.minutes(30),
       drainGrace: Duration.seconds(20),
@@ -180,14 +190,16 @@ describe("readSettings", () => {
   })
 
   it.each([
-    ["/opt/bin/forgejo-mcp --transport stdio", "forgejo-mcp", "FORGEJO_ACCESS_TOKEN"],
-    ["gitea-mcp -t stdio", "gitea-mcp", "GITEA_ACCESS_TOKEN"],
-    ["node child.js", "custom", "FORGEJO_ACCESS_TOKEN"]
-  ])("knows the preset of %j by the program's name", (command, preset, variable) => {
-    const found = settings({ FJMCP_CHILD_COMMAND: command })
-    assert.deepStrictEqual([found.childPreset, found.childTokenVariable], [preset, variable])
-    const other = settings({ FJMCP_CHILD_COMMAND: command, FJMCP_CHILD_PRESET: "gitea-mcp", FJMCP_CHILD_TOKEN_VARIABLE: "TOKEN" })
-    assert.deepStrictEqual([other.childPreset, other.childTokenVariable], ["gitea-mcp", "TOKEN"])
+    ["/opt/bin/forgejo-mcp --transport stdio", "forgejo-mcp", "FORGEJO_ACCESS_TOKEN", false],
+    ["gitea-mcp -t stdio", "gitea-mcp", "GITEA_ACCESS_TOKEN", false],
+    ["node child.js", "custom", "FORGEJO_ACCESS_TOKEN", true]
+  ])("knows the preset of %j by the program's name, and what goes with it", (command, ...derived) => {
+    const of = (env: Env) =>
+      (["childPreset", "childTokenVariable", "childStateful"] as const).map((key) => settings({ FJMCP_CHILD_COMMAND: command, ...env })[key])
+    assert.deepStrictEqual(of({}), derived)
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "gitea-mcp", FJMCP_CHILD_TOKEN_VARIABLE: "TOKEN" }), ["gitea-mcp", "TOKEN", false])
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "custom", FJMCP_CHILD_STATEFUL: "false" }), ["custom", "FORGEJO_ACCESS_TOKEN", false])
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "forgejo-mcp", FJMCP_CHILD_STATEFUL: "true" }), ["forgejo-mcp", "FORGEJO_ACCESS_TOKEN", true])
   })
 })
 

@@ -4,7 +4,7 @@ import { Sessions } from "../../src/services/Sessions.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
 import { fakeGrant, FakeGrants } from "../fakes/FakeGrants.ts"
 import { FakeTokens } from "../fakes/FakeUpstreamTokens.ts"
-import { initialize, messagesOf, request, responseTo, testSessions } from "../fakes/TestSessions.ts"
+import { fateOf, initialize, messagesOf, open, request, responseTo, testSessions } from "../fakes/TestSessions.ts"
 
 const anna = fakeGrant("1")
 const ben = fakeGrant("2")
@@ -27,10 +27,9 @@ describe("Sessions", () => {
 
   it.effect("a call goes to the session's own child and comes back under the client's id, of either type", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
-      const { session } = yield* sessions.open(anna, initialize())
-      yield* sessions.open(ben, initialize())
+      const session = yield* open(anna)
+      yield* open(ben)
       for (const id of ["x", 7, "7", 0]) {
         const answer = yield* responseTo(yield* session.call(request("tools/list", id)))
         assert.strictEqual(answer.id, id)
@@ -42,134 +41,38 @@ describe("Sessions", () => {
   it.effect("ids: own is found, foreign user and foreign client are told apart, ended and unknown too", () =>
     Effect.gen(function*() {
       const sessions = yield* Sessions
-      const opened = yield* sessions.open(anna, initialize())
-      const id = Redacted.value(opened.id)
-      assert.strictEqual(yield* tagOf(sessions.find(anna, id)), "ok")
-      assert.strictEqual(yield* tagOf(sessions.find(fakeGrant("1", "client", 2), id)), "ok", "another grant of the same user and client")
-      assert.strictEqual(yield* tagOf(sessions.find(ben, id)), "SessionForeign")
-      assert.strictEqual(yield* tagOf(sessions.find(fakeGrant("1", "other"), id)), "SessionForeign")
-      assert.strictEqual(yield* tagOf(sessions.find(anna, "f".repeat(48))), "SessionUnknown")
+      const opened = yield* open(anna)
+      const { id } = opened
+      const find = (grant: typeof anna, which: string) => sessions.call(grant, which, request("ping"))
+      assert.strictEqual(yield* tagOf(find(anna, id)), "ok")
+      assert.strictEqual(yield* tagOf(find(fakeGrant("1", "client", 2), id)), "ok", "another grant of the same user and client")
+      assert.strictEqual(yield* tagOf(find(ben, id)), "SessionForeign")
+      assert.strictEqual(yield* tagOf(find(fakeGrant("1", "other"), id)), "SessionForeign")
+      assert.strictEqual(yield* tagOf(find(anna, "f".repeat(48))), "SessionUnknown")
       assert.strictEqual(yield* tagOf(sessions.end(ben, id)), "SessionForeign")
       yield* sessions.end(anna, id)
-      assert.strictEqual(yield* tagOf(sessions.find(anna, id)), "SessionEnded")
-      assert.strictEqual(yield* tagOf(sessions.find(ben, id)), "SessionForeign", "also when it has ended")
-      assert.strictEqual(yield* tagOf(opened.session.call(request("ping"))), "SessionEnded")
+      assert.strictEqual(yield* tagOf(find(anna, id)), "SessionEnded")
+      assert.strictEqual(yield* tagOf(find(ben, id)), "SessionForeign", "also when it has ended")
+      assert.strictEqual(yield* tagOf(opened.call(request("ping"))), "SessionEnded")
     }).pipe(Effect.provide(testSessions())))
 
   it.effect("DELETE returns when the child is gone", () =>
     Effect.gen(function*() {
       const sessions = yield* Sessions
       const play = yield* FakeChildren
-      const { id } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       assert.strictEqual(living(play), 1)
-      yield* sessions.end(anna, Redacted.value(id))
+      yield* sessions.end(anna, session.id)
       assert.strictEqual(living(play), 0)
       assert.isFalse(play.children[0]?.killed, "it was asked first")
       assert.strictEqual(yield* sessions.size, 0)
     }).pipe(Effect.provide(testSessions())))
 
-  it.effect("is reaped at the idle deadline, not before; activity moves it, ping does not", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      const play = yield* FakeChildren
-      const { session } = yield* sessions.open(anna, initialize())
-      yield* responseTo(yield* session.call(request("tools/list")))
-      yield* TestClock.adjust("14 minutes")
-      yield* responseTo(yield* session.call(request("tools/list")))
-      yield* TestClock.adjust("14 minutes")
-      yield* responseTo(yield* session.call(request("ping", 2)))
-      assert.strictEqual(living(play), 1)
-      yield* TestClock.adjust("59 seconds")
-      assert.strictEqual(living(play), 1)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(living(play), 0)
-      assert.strictEqual(yield* session.done, "idle")
-    }).pipe(Effect.provide(testSessions())))
-
-  it.effect("one that got only its handshake is reaped after a minute; a child that may keep something is not", () =>
-    Effect.gen(function*() {
-      const lives = (preset: "forgejo-mcp" | "custom") =>
-        Effect.gen(function*() {
-          const sessions = yield* Sessions
-          const play = yield* FakeChildren
-          const { session } = yield* sessions.open(anna, initialize())
-          yield* session.notify({ _tag: "Notification", method: "notifications/initialized", params: undefined })
-          yield* responseTo(yield* session.call(request("ping")))
-          yield* TestClock.adjust("59 seconds")
-          assert.strictEqual(living(play), 1)
-          yield* TestClock.adjust("1 second")
-          return living(play)
-        }).pipe(Effect.provide(testSessions({ childPreset: preset })))
-      assert.strictEqual(yield* lives("forgejo-mcp"), 0)
-      assert.strictEqual(yield* lives("custom"), 1)
-    }))
-
-  it.effect("a call in flight is never idle", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      const play = yield* FakeChildren
-      play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
-      const call = yield* session.call(request("tools/call", 5, { name: "slow" }))
-      yield* TestClock.adjust("19 minutes")
-      assert.strictEqual(living(play), 1)
-      const sent = play.children[0]?.received.at(-1)
-      play.children[0]?.emit({ jsonrpc: "2.0", id: sent?.id as number, result: { ok: true } })
-      assert.deepStrictEqual(yield* responseTo(call), { jsonrpc: "2.0", id: 5, result: { ok: true } })
-      yield* TestClock.adjust("15 minutes")
-      assert.strictEqual(living(play), 0)
-    }).pipe(Effect.provide(testSessions({ callTimeout: Duration.minutes(20) }))))
-
-  it.effect("a crash answers what is in flight, ends the session, and frees its slot", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      const play = yield* FakeChildren
-      play.answers = false
-      const { id, session } = yield* sessions.open(anna, initialize())
-      const call = yield* session.call(request("tools/call", "q", { name: "x" }))
-      play.children[0]?.crash()
-      const answer = yield* responseTo(call)
-      assert.strictEqual(answer.id, "q")
-      assert.match(JSON.stringify(answer.error), /ended before it answered/)
-      assert.strictEqual(yield* session.done, "child_gone")
-      assert.strictEqual(yield* sessions.size, 0)
-      assert.strictEqual(yield* tagOf(sessions.find(anna, Redacted.value(id))), "SessionEnded")
-    }).pipe(Effect.provide(testSessions())))
-
-  it.effect("a call that comes between a crash and its session's end is told that the session has ended", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      const play = yield* FakeChildren
-      const { session } = yield* sessions.open(anna, initialize())
-      const heard = play.children[0]?.received.length
-      play.children[0]?.crash()
-      while ((yield* Effect.either(session.call(request("ping"))))._tag === "Right") yield* Effect.yieldNow()
-      assert.strictEqual(yield* tagOf(session.call(request("tools/call"))), "SessionEnded")
-      assert.strictEqual(play.children[0]?.received.length, heard)
-    }).pipe(Effect.provide(testSessions())))
-
-  it.effect("caps: the user's own first, then the total; Retry-After is between 1 and 60 s", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      yield* sessions.open(anna, initialize())
-      yield* sessions.open(anna, initialize())
-      const user = yield* Effect.flip(sessions.open(anna, initialize()))
-      assert.deepInclude(user, { _tag: "SessionsFull", cap: "user", retryAfter: 60 })
-      yield* sessions.open(ben, initialize())
-      const total = yield* Effect.flip(sessions.open(fakeGrant("3"), initialize()))
-      assert.deepInclude(total, { _tag: "SessionsFull", cap: "total" })
-      yield* TestClock.adjust("59 seconds")
-      assert.deepInclude(yield* Effect.flip(sessions.open(anna, initialize())), { retryAfter: 1 })
-      yield* TestClock.adjust("1 second")
-      yield* sessions.open(anna, initialize())
-    }).pipe(Effect.provide(testSessions({ maxSessions: 3, maxSessionsPerUser: 2 }))))
-
   it.effect("a session takes as many calls at once as it may, and one more when one is answered", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       yield* session.call(request("tools/call", 1))
       yield* session.call(request("tools/call", 1))
       assert.strictEqual(yield* tagOf(session.call(request("tools/call", 1))), "SessionBusy")
@@ -183,20 +86,21 @@ describe("Sessions", () => {
       const sessions = yield* Sessions
       const play = yield* FakeChildren
       const grants = yield* FakeGrants
-      const first = yield* sessions.open(anna, initialize())
-      const other = yield* sessions.open(fakeGrant("1", "client", 2), initialize())
+      const first = yield* open(anna)
+      const other = yield* open(fakeGrant("1", "client", 2))
       play.mode = "silent"
       const starting = yield* Effect.fork(Effect.exit(sessions.open(anna, initialize())))
       yield* TestClock.adjust(0)
       assert.strictEqual(living(play), 3)
       yield* grants.revoke(anna)
-      assert.strictEqual(yield* first.session.done, "grant_ended")
-      assert.deepStrictEqual(play.children.map((child) => child.killed), [true, false, false], "a revoked client's calls do not go on")
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* fateOf(first), "grant_ended")
+      assert.deepStrictEqual(play.children.map((child) => child.killed), [true, false, true], "a revoked client's calls do not go on, and neither does its start")
       assert.isTrue(Exit.isFailure(yield* Fiber.join(starting)))
       assert.strictEqual(living(play), 1)
       play.mode = "up"
       assert.strictEqual(yield* tagOf(sessions.open(anna, initialize())), "GrantOver")
-      assert.strictEqual(yield* tagOf(other.session.call(request("ping"))), "ok")
+      assert.strictEqual(yield* tagOf(other.call(request("ping"))), "ok")
       assert.strictEqual(yield* sessions.size, 1)
     }).pipe(Effect.provide(testSessions())))
 
@@ -212,20 +116,6 @@ describe("Sessions", () => {
       yield* TestClock.adjust(0)
       assert.strictEqual(living(play), 0)
       assert.strictEqual(yield* sessions.size, 0)
-    }).pipe(Effect.provide(testSessions())))
-
-  it.effect("ends when its child's token expires: a session that says so beats one whose calls all fail", () =>
-    Effect.gen(function*() {
-      const sessions = yield* Sessions
-      const play = yield* FakeChildren
-      ;(yield* FakeTokens).expiresAt = 10 * 60_000
-      const { session } = yield* sessions.open(anna, initialize())
-      yield* responseTo(yield* session.call(request("tools/list")))
-      yield* TestClock.adjust("599 seconds")
-      assert.strictEqual(living(play), 1)
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* session.done, "token_expired")
-      assert.strictEqual(living(play), 0)
     }).pipe(Effect.provide(testSessions())))
 
   describe("a child that does not come up", () => {
@@ -285,59 +175,11 @@ describe("Sessions", () => {
       assert.strictEqual(living(play), 0)
     }).pipe(Effect.provide(testSessions())))
 
-  describe("requests without a session id", () => {
-    it.effect("go to the grant's newest session whose id nobody has sent back", () =>
-      Effect.gen(function*() {
-        const sessions = yield* Sessions
-        const play = yield* FakeChildren
-        yield* sessions.open(anna, initialize())
-        const newest = yield* sessions.open(anna, initialize())
-        const { opened, session } = yield* sessions.defaultOf(anna, "2025-03-26")
-        assert.strictEqual(session.key, newest.session.key)
-        assert.isUndefined(opened)
-        assert.strictEqual(play.children.length, 2)
-      }).pipe(Effect.provide(testSessions())))
-
-    it.effect("do not go to one whose id was sent back; the broker then initialises one itself and names it once", () =>
-      Effect.gen(function*() {
-        const sessions = yield* Sessions
-        const play = yield* FakeChildren
-        const claimed = yield* sessions.open(anna, initialize())
-        yield* sessions.find(anna, Redacted.value(claimed.id))
-        assert.isTrue(Option.isNone(yield* sessions.findDefault(anna)))
-        const first = yield* sessions.defaultOf(anna, "2025-03-26")
-        assert.isDefined(first.opened)
-        assert.deepInclude(play.children[1]?.received[0]?.params, { protocolVersion: "2025-03-26", capabilities: {} })
-        assert.strictEqual(play.children[1]?.received[1]?.method, "notifications/initialized")
-        const second = yield* sessions.defaultOf(anna, "2025-03-26")
-        assert.isUndefined(second.opened)
-        assert.strictEqual(second.session.key, first.session.key)
-        assert.notStrictEqual((yield* sessions.defaultOf(fakeGrant("1", "client", 2), "2025-03-26")).session.key, first.session.key, "grants do not share one")
-      }).pipe(Effect.provide(testSessions())))
-
-    it.effect("share one start, and one of them leaving does not end it for the others", () =>
-      Effect.gen(function*() {
-        const sessions = yield* Sessions
-        const play = yield* FakeChildren
-        play.mode = "silent"
-        const waiting = yield* Effect.forEach([1, 2, 3], () => Effect.fork(sessions.defaultOf(anna, "2025-03-26")))
-        yield* TestClock.adjust(0)
-        assert.strictEqual(play.children.length, 1)
-        yield* Fiber.interrupt(waiting[0] as (typeof waiting)[number])
-        const child = play.children[0]
-        child?.emit({ jsonrpc: "2.0", id: child.received[0]?.id, result: { protocolVersion: "2025-03-26", capabilities: {}, serverInfo: { name: "f", version: "1" } } })
-        const keys = yield* Effect.forEach(waiting.slice(1), (fiber) => Effect.map(Fiber.join(fiber), ({ session }) => session.key))
-        assert.strictEqual(new Set(keys).size, 1)
-        assert.strictEqual(living(play), 1)
-      }).pipe(Effect.provide(testSessions())))
-  })
-
   it.effect("download_release_attachment is hidden and refused, and the child never hears of the call", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       const list = yield* session.call(request("tools/list", 1))
       const child = play.children[0]
       child?.emit({ jsonrpc: "2.0", id: child.received.at(-1)?.id, result: { tools: [{ name: "a" }, { name: "download_release_attachment" }], nextCursor: "c" } })
@@ -350,10 +192,9 @@ describe("Sessions", () => {
 
   it.effect("progress and log messages precede the response, under the client's own progress token", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       const one = yield* session.call(request("tools/call", 1, { name: "a", _meta: { progressToken: "t", other: 1 } }))
       const two = yield* session.call(request("tools/call", 1, { name: "b", _meta: { progressToken: "t" } }))
       const child = play.children[0]
@@ -372,10 +213,9 @@ describe("Sessions", () => {
 
   it.effect("a deadline answers the call, tells the child, and a late answer goes nowhere; progress extends it, but not for ever", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       const child = play.children[0]
       const silent = yield* session.call(request("tools/call", "s"))
       const silentId = child?.received.at(-1)?.id
@@ -400,10 +240,9 @@ describe("Sessions", () => {
 
   it.effect("the child's ping is answered, its other requests are refused, and none can pass for an answer", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
+      const session = yield* open(anna)
       const call = yield* session.call(request("tools/call", 3))
       const child = play.children[0]
       const id = child?.received.at(-1)?.id
@@ -421,11 +260,10 @@ describe("Sessions", () => {
 
   it.effect("notifications/cancelled reaches the child under its own id; where two calls share the client's id, neither is cancelled", () =>
     Effect.gen(function*() {
-      const sessions = yield* Sessions
       const play = yield* FakeChildren
       play.answers = false
-      const { session } = yield* sessions.open(anna, initialize())
-      const cancel = (requestId: unknown) => session.notify({ _tag: "Notification", method: "notifications/cancelled", params: { requestId } })
+      const session = yield* open(anna)
+      const cancel = (requestId: unknown) => session.notify("notifications/cancelled", { requestId })
       const child = play.children[0]
       yield* session.call(request("tools/call", "twice"))
       yield* session.call(request("tools/call", "twice"))

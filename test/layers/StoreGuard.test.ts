@@ -5,6 +5,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { latestMigration } from "../../src/layers/migrations/Migrations.ts"
 import { SqliteLive } from "../../src/layers/SqliteLive.ts"
 import { StoreGuardLive } from "../../src/layers/StoreGuard.ts"
 import { tempDirectory } from "../fakes/TempDirectory.ts"
@@ -84,13 +85,13 @@ describe("the guard of the store", () => {
       yield* Effect.scoped(Layer.build(store(dataDir)))
       const file = join(dataDir, "broker.sqlite")
       const db = new Database(file)
-      db.exec("insert into effect_sql_migrations (migration_id, name) values (7, 'from_the_future')")
+      db.exec("insert into effect_sql_migrations (migration_id, name) values (9999, 'from_the_future')")
       db.close()
       const before = readFileSync(file)
       const names = readdirSync(dataDir).sort()
       const error = yield* Effect.flip(Layer.build(store(dataDir)))
       assert.strictEqual(error._tag, "StoreTooNew")
-      assert.include(error.message, "has version 7, but this fjmcp-broker knows versions up to 1 only. Nothing was changed.")
+      assert.include(error.message, `has version 9999, but this fjmcp-broker knows versions up to ${latestMigration} only. Nothing was changed.`)
       assert.isTrue(before.equals(readFileSync(file)))
       assert.deepStrictEqual(readdirSync(dataDir).sort(), names)
     }))
@@ -101,7 +102,7 @@ describe("the guard of the store", () => {
       yield* Effect.scoped(Layer.build(store(dataDir)))
       const script = `
         const db = new (require("better-sqlite3"))(process.argv[1])
-        db.exec("insert into effect_sql_migrations (migration_id, name) values (7, 'from_the_future')")
+        db.exec("insert into effect_sql_migrations (migration_id, name) values (9999, 'from_the_future')")
         process.kill(process.pid, "SIGKILL")`
       yield* Effect.promise(() => once(spawn(process.execPath, ["-e", script, join(dataDir, "broker.sqlite")]), "exit"))
       const error = yield* Effect.flip(Layer.build(store(dataDir)))

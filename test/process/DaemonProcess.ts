@@ -97,8 +97,8 @@ export class DaemonProcess {
     return this.stderr.lines.map((line) => JSON.parse(line) as LogLine)
   }
 
-  untilLogged(event: string): Effect.Effect<LogLine> {
-    return this.stderr.until(`the event ${event}`, () => this.log.find((line) => line.event === event))
+  untilLogged(event: string, counts: (line: LogLine) => boolean = () => true): Effect.Effect<LogLine> {
+    return this.stderr.until(`the event ${event}`, () => this.log.find((line) => line.event === event && counts(line)))
   }
 }
 

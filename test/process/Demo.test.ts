@@ -152,7 +152,7 @@ describe("demo", () => {
         FJMCP_FORGEJO_CLIENT_ID: "id",
         FJMCP_FORGEJO_CLIENT_SECRET: "not-telling"
       }
-      const used = { FJMCP_DATA_DIR: dataDir, FJMCP_LOG_FORMAT: "json", FJMCP_MAX_SESSIONS: "1" }
+      const used = { FJMCP_DATA_DIR: dataDir, FJMCP_LOG_FORMAT: "json", FJMCP_MAX_STARTS_PER_MINUTE: "1" }
       const { announced, daemon } = yield* demoWithTokens(1, [], { ...ignored, ...used })
       for (const name of Object.keys(ignored)) assert.include(daemon.stderr.text, `${name} is ignored`)
       assert.notInclude(daemon.stderr.text, "not-telling")

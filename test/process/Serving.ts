@@ -64,6 +64,7 @@ export const settingsFor = (
         FJMCP_LISTEN: `127.0.0.1:${port}`,
         FJMCP_DATA_DIR: dataDir,
         FJMCP_CHILD_COMMAND: `"${process.execPath}" "${childFile}" --extras`,
+        FJMCP_CHILD_PRESET: "forgejo-mcp",
         ...env
       }
     }

@@ -1,0 +1,83 @@
+import { Effect, Option } from "effect"
+import type { Handshake } from "../domain/Handshake.ts"
+import { after, listsThatMayHaveChanged } from "../domain/Handshake.ts"
+import type { JsonObject, Notification, Request } from "../domain/JsonRpc.ts"
+import type { Call } from "../services/Sessions.ts"
+import type { Generations } from "./Generations.ts"
+import type { Outcome } from "./InFlightCalls.ts"
+
+/** A session with a child, as those see it who talk to it. */
+export interface LiveSession {
+  /** The child's answer to the client's `initialize`; nothing of use where the session was revived. */
+  readonly initializeLine: string
+  /** A call that has begun (`SessionState.begin`) is made; it finishes by itself. Nothing where the child has just gone and did not get it. */
+  readonly call: (request: Request) => Effect.Effect<Option.Option<Call>>
+  readonly notify: (notification: Notification) => Effect.Effect<void>
+  /** Another child has answered `initialize` with `result`: what differs is told on the client's stream, or else ahead of its next answer. */
+  readonly met: (result: JsonObject) => Effect.Effect<void>
+  /** What the next child has to hear. */
+  readonly handshake: () => Handshake
+}
+
+export interface LiveSessionOptions {
+  readonly generations: Generations
+  readonly handshake: Handshake
+  readonly initializeLine: string
+  /** False where there is no stream to put it on. */
+  readonly publish: (line: string) => boolean
+  /** A call has been answered or given up. */
+  readonly finished: (request: Request) => Effect.Effect<void>
+  readonly keepHandshake: (handshake: Handshake) => Effect.Effect<void>
+  /** The child has refused a call. */
+  readonly doubt: Effect.Effect<void>
+}
+
+/** The answer to a call, behind `lines`. */
+const behind = (lines: ReadonlyArray<string>, call: Call): Call => {
+  let first = lines
+  return {
+    take: Effect.suspend(() => {
+      if (first.length === 0) return call.take
+      const taken = first.map((line) => ({ line, final: false }))
+      first = []
+      return Effect.succeed(taken)
+    })
+  }
+}
+
+export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
+  const { doubt, finished, generations, initializeLine, keepHandshake, publish } = options
+  let { handshake } = options
+  let untold: ReadonlyArray<string> = []
+
+  const keep = (next: Handshake): Effect.Effect<void> => {
+    handshake = next
+    return keepHandshake(next)
+  }
+  const settled = (request: Request) => (outcome: Outcome): Effect.Effect<void> => {
+    const done = finished(request)
+    if (outcome === "refused") return Effect.zipRight(done, doubt)
+    const next = outcome === "granted" ? after(handshake, request) : handshake
+    // The client may rely on what it was granted, whatever happens to us in the next moment.
+    return next === handshake ? done : Effect.zipRight(keep(next), done)
+  }
+
+  return {
+    initializeLine,
+    call: (request) =>
+      Effect.map(generations.begin(request, settled(request)), Option.map((call) => {
+        if (untold.length === 0 || request.method === "ping") return call
+        const lines = untold
+        untold = []
+        return behind(lines, call)
+      })),
+    notify: generations.notify,
+    met: (result) =>
+      Effect.suspend(() => {
+        if (JSON.stringify(result.serverInfo) === JSON.stringify(handshake.told.serverInfo)) return Effect.void
+        for (const line of listsThatMayHaveChanged(handshake.told, result)) if (!publish(line)) untold = [...untold, line]
+        return keep({ ...handshake, told: { ...handshake.told, serverInfo: result.serverInfo } })
+      }),
+    handshake: () => handshake
+  }
+}

@@ -1,0 +1,87 @@
+import { Clock, Deferred, Effect, Option, Ref } from "effect"
+import type { Request } from "../domain/JsonRpc.ts"
+import { encodeError, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
+import * as Registry from "../domain/SessionRegistry.ts"
+import type { Begun } from "../domain/SessionState.ts"
+import { begin, finish } from "../domain/SessionState.ts"
+import { refusal } from "../domain/ToolPolicy.ts"
+import type { Call, CallError } from "../services/Sessions.ts"
+import { SessionBusy, SessionEnded } from "../services/Sessions.ts"
+import { CallChannel } from "./CallChannel.ts"
+import type { Admission, Newcomer } from "./SessionAdmission.ts"
+import type { Incarnation, SessionEntry, SessionTable } from "./SessionTable.ts"
+import { placeOf } from "./SessionTable.ts"
+import type { SessionUses } from "./SessionUses.ts"
+
+const answered = (line: string): Call => {
+  const channel = new CallChannel()
+  channel.complete(line)
+  return channel
+}
+
+type Found =
+  /** A call that has begun keeps its session: nobody can park it before the call has been made. */
+  | { readonly _tag: Exclude<Begun, "over">; readonly entry: SessionEntry }
+  | { readonly _tag: "over" }
+  | { readonly _tag: "parked" }
+
+/** The way of a request to a child: a session that has none gets one first. */
+export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: SessionUses, maxCalls: number) => {
+  const findAndBegin = (key: Newcomer["key"], isActivity: boolean): Effect.Effect<Found> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      if (isActivity) uses.mark(key, now)
+      return Ref.modify(table, (registry): [Found, Registry.Registry<Incarnation>] => {
+        const entry = Option.getOrUndefined(Registry.find(registry, key))
+        if (entry === undefined) return [{ _tag: "parked" }, registry]
+        const [begun, state] = begin(entry.state, now, maxCalls, isActivity)
+        return [begun === "over" ? { _tag: "over" } : { _tag: begun, entry }, begun === "begun" ? Registry.changeState(registry, key, () => state) : registry]
+      })
+    })
+
+  /** Waits for the child where it is just coming up. A caller that leaves until then has not called. Nothing where the child has just gone. */
+  const make = (entry: SessionEntry, request: Request, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
+    Effect.flatMap(Deferred.poll(entry.handle.ready), Option.getOrElse(() => restore(Deferred.await(entry.handle.ready)))).pipe(
+      Effect.onError(() => placeOf(table, entry.key, entry.state).change((state, now) => finish(state, now, isActivity))),
+      Effect.flatMap((session) => session.call(request))
+    )
+
+  /** `who`: whose row it is that has the key, where the session is parked. */
+  const dispatch = (who: Newcomer, request: Request): Effect.Effect<Call, CallError> => {
+    const isPing = request.method === "ping"
+    const again = Effect.suspend(() => dispatch(who, request))
+    const later = ({ handle }: SessionEntry) => isPing ? pong(request) : Effect.zipRight(Deferred.await(handle.done), again)
+    // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<Call, CallError> => {
+        switch (found._tag) {
+          case "begun":
+            return Effect.flatMap(make(found.entry, request, !isPing, restore), Option.match({
+              onSome: Effect.succeed,
+              onNone: () => restore(later(found.entry))
+            }))
+          case "full":
+            return new SessionBusy({ limit: maxCalls })
+          case "over":
+            return new SessionEnded()
+          case "leaving":
+            return restore(later(found.entry))
+          case "parked":
+            // Of several requests one revives it, and the others find it starting.
+            return isPing ? pong(request) : restore(Effect.zipRight(
+              admit(who, { _tag: "Again" }, (registry) => Registry.find(registry, who.key)),
+              again
+            ))
+        }
+      }))
+  }
+
+  return (who: Newcomer, request: Request): Effect.Effect<Call, CallError> => {
+    const refused = refusal(request.method, request.params)
+    return refused === undefined
+      ? dispatch(who, request)
+      : Effect.sync(() => answered(encodeError(request.id, ErrorCode.invalidParams, refused)))
+  }
+}
+
+/** A session without a child is there all the same. */
+const pong = (request: Request): Effect.Effect<Call> => Effect.sync(() => answered(encodeResponse(request.id, { result: {} })))

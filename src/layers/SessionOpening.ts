@@ -1,0 +1,75 @@
+import type { Scope } from "effect"
+import { Data, Effect, Option } from "effect"
+import type { Handshake } from "../domain/Handshake.ts"
+import { initialized } from "../domain/Handshake.ts"
+import type { Request } from "../domain/JsonRpc.ts"
+import { Grants } from "../services/Grants.ts"
+import { SessionRows } from "../services/SessionRows.ts"
+import type { OpenError } from "../services/Sessions.ts"
+import { GrantOver, SessionEnded } from "../services/Sessions.ts"
+import type { SessionStart, Started, StartRequest } from "./SessionStart.ts"
+import type { SessionEntry } from "./SessionTable.ts"
+
+/** What a session begins with: a client's `initialize` (or the broker's own), or what its row remembers. */
+export type Opening = { readonly _tag: "New"; readonly initialize: Request } | { readonly _tag: "Again" }
+
+/** A session whose child is up and whose row says so. */
+export interface Opened {
+  readonly first: Started
+  readonly handshake: Handshake
+  /** When the session's last children crashed. */
+  readonly crashes: ReadonlyArray<number>
+}
+
+/** The session cannot go on with the child that there is now. */
+export class CannotResume extends Data.TaggedError("CannotResume") {}
+
+export type StartOptions = Pick<StartRequest, "label" | "onSpawn" | "onUnrelated">
+
+export const makeSessionOpening = (start: SessionStart) =>
+  Effect.gen(function*() {
+    const grants = yield* Grants
+    const rows = yield* SessionRows
+
+    const openNew = (entry: SessionEntry, initialize: Request, options: StartOptions, scope: Scope.Scope): Effect.Effect<Opened, OpenError> =>
+      Effect.gen(function*() {
+        const { clientKey, grantId, key, openedBy, userId } = entry
+        const first = yield* start.first({ ...options, userId, opening: { _tag: "New", initialize } }, scope).pipe(
+          // Nothing was told yet that it could be incompatible with.
+          Effect.catchTag("Incompatible", Effect.die)
+        )
+        // A grant that ended while the child came up was not in time to stop us.
+        if (!(yield* grants.isLive(grantId))) return yield* new GrantOver()
+        const handshake: Handshake = {
+          initializeParams: initialize.params ?? {},
+          told: first.result,
+          logLevel: undefined,
+          subscriptions: [],
+          missed: []
+        }
+        yield* rows.insert({ key, grantId, userId, clientKey, openedBy }, handshake)
+        if (openedBy === "broker") yield* first.generation.notify(initialized)
+        return { first, handshake, crashes: [] }
+      })
+
+    const reopen = (entry: SessionEntry, options: StartOptions, scope: Scope.Scope): Effect.Effect<Opened, OpenError | SessionEnded | CannotResume> =>
+      Effect.gen(function*() {
+        const { grantId, key, userId } = entry
+        const kept = yield* rows.kept(key)
+        if (Option.isNone(kept)) return yield* new SessionEnded()
+        if (!(yield* grants.isLive(grantId))) return yield* new GrantOver()
+        const { crashes, handshake: before } = kept.value
+        const first = yield* start.first({ ...options, userId, opening: { _tag: "Again", handshake: before } }, scope).pipe(
+          Effect.catchTags({ Incompatible: () => new CannotResume(), InitializeRefused: () => new CannotResume() })
+        )
+        const handshake: Handshake = { ...before, missed: [] }
+        // The row is asked last: whoever ends a session says so there.
+        if (!(yield* grants.isLive(grantId)) || !(yield* rows.revive(key, handshake))) return yield* new SessionEnded()
+        return { first, handshake, crashes }
+      })
+
+    return (entry: SessionEntry, opening: Opening, options: StartOptions, scope: Scope.Scope) =>
+      opening._tag === "New" ? openNew(entry, opening.initialize, options, scope) : reopen(entry, options, scope)
+  })
+
+export type SessionOpening = Effect.Effect.Success<ReturnType<typeof makeSessionOpening>>

@@ -1,0 +1,227 @@
+import type { Asked, Due } from "./Asked.ts"
+import type { Account, Departure, Generation, Modelled, SessionModel, Token } from "./SessionModel.ts"
+import * as M from "./SessionModel.ts"
+
+/** What is answered is known at once; what waits for others is asked again, or told why not. */
+export const fail = (model: SessionModel, asked: Asked, ...tags: ReadonlyArray<string>): void => {
+  if (model.untold !== undefined) return void model.untold.push(() => fail(model, asked, ...tags))
+  if (asked.what === "notify") return settle(asked, { _tag: "Done" })
+  // Another session is as good, once.
+  if (asked.what === "default" && !asked.isSecondTry && tags[0] === "SessionEnded") {
+    asked.isSecondTry = true
+    return callDefault(model, asked)
+  }
+  const hasSignedOut = asked.account.grants[asked.grant] === true && (asked.what === "call" || asked.what === "ping")
+  settle(asked, { _tag: "Failure", tags: tags.map((tag) => tag === "SessionEnded" && hasSignedOut ? "GrantOver" : tag) })
+}
+export const settle = (asked: Asked, due: Due): void => void (asked.due = due)
+
+interface Admission {
+  readonly isAdmitted: boolean
+  readonly victim?: Modelled
+}
+
+/** Somebody else leaves where all slots are taken; of several who are as good, the real one chooses. */
+const admit = (model: SessionModel, user: string): Admission => {
+  const held = model.sessions.filter(M.holdsSlot)
+  const of = (who: string) => held.filter(({ account }) => account.user === who)
+  const oldest = (some: ReadonlyArray<Modelled>) => {
+    const idle = some.filter(M.isIdle)
+    const first = Math.min(...idle.map(({ lastActivity }) => lastActivity))
+    return idle.filter(({ lastActivity }) => lastActivity === first)
+  }
+  const candidates = () => {
+    if (of(user).length >= M.limits.perUser) return oldest(of(user))
+    const users = [...new Set(held.map(({ account }) => account.user))].filter((other) => other === user || of(other).length > of(user).length)
+    const most = Math.max(...users.filter((other) => of(other).some(M.isIdle)).map((other) => of(other).length))
+    return users.filter((other) => of(other).length === most).flatMap((other) => oldest(of(other)))
+  }
+  if (of(user).length < M.limits.perUser && held.length < M.limits.total) return { isAdmitted: true }
+  const all = candidates()
+  const victims = all.length === 1 ? all : all.filter(({ label }) => !model.seen.isLive(label))
+  const [victim] = victims
+  if (all.length === 0) return { isAdmitted: false }
+  if (victim === undefined || victims.length > 1) throw new Error(`${victims.length} of ${all.length} sessions left for one`)
+  victim.hasGivenSlot = true
+  leave(model, victim, "parked")
+  return { isAdmitted: true, victim }
+}
+
+export const open = (model: SessionModel, asked: Asked, openedBy: Modelled["openedBy"]): void => {
+  const session = M.makeSession(asked, openedBy)
+  model.sessions.push(session)
+  takeSlot(model, session, asked)
+}
+const takeSlot = (model: SessionModel, session: Modelled, asked: Asked): void => {
+  if (model.isClosing) return fail(model, asked, "Restarting")
+  const { isAdmitted, victim } = admit(model, session.account.user)
+  if (!isAdmitted) return fail(model, asked, "SessionsFull")
+  const after = victim?.state === "leaving" ? victim : undefined
+  Object.assign(session, { state: "starting", departure: undefined, used: asked.what !== "open", adopted: false, hasGivenSlot: false, waiting: [asked], after, startsWith: undefined })
+  if (after === undefined) start(model, session)
+}
+
+const start = (model: SessionModel, session: Modelled): void => {
+  const { user } = session.account
+  Object.assign(session, { after: undefined, startedAt: model.now })
+  if (session.row !== undefined && M.isOfDeadGrant(session)) return leave(model, session, "ended", "grant_ended")
+  const token = M.askToken(model, user)
+  if (token === "gone") {
+    notUp(model, session, "UpstreamGone", "GrantOver", "SessionEnded")
+    endGrantsOf(model, user)
+  } else if (token === "unavailable") notUp(model, session, "UpstreamUnavailable")
+  else tryToStart(model, session, token)
+}
+const tryToStart = (model: SessionModel, session: Modelled, token: Token): void => {
+  session.startsWith = token
+  if (session.label === "" && model.children !== "spawn fails") {
+    session.label = model.seen.newLabel(session.account.user, model.sessions.map(({ label }) => label))
+  }
+  if (model.children === "up") cameUp(model, session)
+  else if (model.children === "refuses initialize" && session.row !== undefined) leave(model, session, "ended", "incompatible")
+  else if (model.children === "refuses initialize") notUp(model, session, "InitializeRefused")
+  else if (model.children !== "silent") notUp(model, session, "StartFailed")
+}
+/** A child that was starting has crashed. A token that was renewed meanwhile may have been the reason. */
+export const crashedEarly = (model: SessionModel, session: Modelled): void =>
+  session.startsWith?.serial === model.token.serial ? notUp(model, session, "StartFailed") : tryToStart(model, session, model.token)
+export const notUp = (model: SessionModel, session: Modelled, ...tags: ReadonlyArray<string>): void =>
+  depart(model, session, { to: "parked", why: undefined, tags })
+export const cameUp = (model: SessionModel, session: Modelled): void => {
+  const { missed, startsWith: token = model.token, waiting } = session
+  Object.assign(session, { generations: [{ token, calls: [], told: missed, stopsAt: undefined }] })
+  if (M.isOfDeadGrant(session)) return leave(model, session, "ended", "grant_ended")
+  session.row ??= ++model.rows
+  Object.assign(session, { state: "live", waiting: [], lastActivity: model.now, askAgainAt: 0, replaceAt: undefined, missed: 0 })
+  for (const asked of waiting) {
+    if (asked.what === "call" || asked.what === "default") send(model, session, asked)
+    else settle(asked, { _tag: "Done" })
+    if (asked.what === "notify") M.presentOf(session).told++
+  }
+}
+const send = (model: SessionModel, session: Modelled, asked: Asked): void => {
+  asked.sentAt = model.now
+  M.presentOf(session).calls.push(asked)
+}
+
+export const call = (model: SessionModel, session: Modelled, asked: Asked): void => {
+  if (M.isOver(session)) return fail(model, asked, "SessionEnded")
+  if (session.state === "leaving") return void session.later.push(asked)
+  if (session.state === "parked") return takeSlot(model, session, asked)
+  if (M.inFlight(session) >= M.limits.calls) return fail(model, asked, "SessionBusy")
+  session.used = true
+  if (session.state === "starting") return void session.waiting.push(asked)
+  session.lastActivity = model.now
+  send(model, session, asked)
+}
+export const callDefault = (model: SessionModel, asked: Asked): void => {
+  const ofGrant = model.sessions.filter(({ account, claimed, grant }) => account === asked.account && grant === asked.grant && !claimed)
+  const newest = ofGrant.filter((each) => each.row !== undefined && M.rowOf(each).state !== "ended")
+    .reduce<Modelled | undefined>((last, each) => (last?.row ?? 0) > (each.row ?? 0) ? last : each, undefined)
+  if (newest === undefined) {
+    const brokersOwn = ofGrant.find((each) => each.openedBy === "broker" && M.isRunning(each))
+    return brokersOwn === undefined ? open(model, asked, "broker") : call(model, brokersOwn, asked)
+  }
+  const isThere = newest.state !== "parked"
+  if (!isThere || !newest.adopted) {
+    newest.adopted = isThere
+    for (const other of ofGrant) if (other !== newest && M.isIdle(other)) leave(model, other, "parked")
+  }
+  call(model, newest, asked)
+}
+
+/** The session gives its child up, with a reason that is known; `isKilled`: its children are not asked to stop. */
+export const leave = (model: SessionModel, session: Modelled, to: Departure["to"], why?: string, isKilled = false): void =>
+  depart(model, session, { to, why, tags: [session.row === undefined ? "GrantOver" : "SessionEnded"] }, isKilled)
+export const depart = (model: SessionModel, session: Modelled, departure: Departure, isKilled = false): void => {
+  const calls = session.generations.flatMap((generation) => generation.calls.splice(0))
+  const stopsAt = model.isStubborn && !isKilled ? model.now + M.lasts.stop : model.now
+  for (const generation of session.generations) generation.stopsAt ??= stopsAt
+  Object.assign(session, { state: "leaving", departure, drainsUntil: undefined })
+  for (const asked of calls) settle(asked, { _tag: "Error" })
+  lookIfGone(model, session)
+}
+/** Its slot is free once no process is left, neither its own nor that of the one whose slot it has got. */
+export const lookIfGone = (model: SessionModel, session: Modelled): void => {
+  session.generations = session.generations.filter(({ stopsAt }) => stopsAt === undefined || stopsAt > model.now)
+  const { after, departure, later, waiting } = session
+  if (session.state !== "leaving" || session.generations.length > 0 || session.drainsUntil !== undefined || after?.state === "leaving") return
+  Object.assign(session, { state: session.row === undefined ? "ended" : departure?.to, waiting: [], later: [], after: undefined })
+  for (const asked of waiting) fail(model, asked, ...departure?.tags ?? [])
+  for (const next of model.sessions.filter((each) => each.after === session)) {
+    if (next.state === "starting") start(model, next)
+    else lookIfGone(model, next)
+  }
+  for (const asked of later) {
+    if (asked.what === "end") settle(asked, { _tag: "Done" })
+    else call(model, session, asked)
+  }
+}
+/** It is over: at once where it has a child, and for one that is leaving as soon as that is gone. */
+export const end = (model: SessionModel, session: Modelled, why: string): void => {
+  if (session.state === "leaving" && session.drainsUntil === undefined) session.departure = { tags: ["SessionEnded"], ...session.departure, to: "ended", why }
+  else leave(model, session, "ended", why, why === "grant_ended")
+}
+export const endGrants = (model: SessionModel, ending: ReadonlyArray<{ readonly account: Account; readonly grant: number }>): void => {
+  for (const { account, grant } of ending) account.grants[grant] = true
+  const ends = model.sessions.filter((session) => !M.isOver(session) && ending.some((each) => each.account === session.account && each.grant === session.grant))
+  // All of them are over before anybody who waited for one asks again.
+  const untold: Array<() => void> = []
+  model.untold = untold
+  for (const session of ends) end(model, session, "grant_ended")
+  model.untold = undefined
+  for (const tell of untold) tell()
+}
+export const endGrantsOf = (model: SessionModel, user: string): void =>
+  endGrants(model, model.accounts.filter((account) => account.user === user).flatMap((account) => account.grants.flatMap((isOver, grant) => isOver ? [] : [{ account, grant }])))
+
+/** A call has its answer. An old child goes with its last one. */
+export const answered = (model: SessionModel, session: Modelled, asked: Asked, due: Due): void => {
+  for (const { calls } of session.generations) if (calls.includes(asked)) calls.splice(calls.indexOf(asked), 1)
+  if (session.state === "live") session.lastActivity = model.now
+  settle(asked, due)
+  if (session.drainsUntil !== undefined && M.presentOf(session).calls.length === 0) return drained(model, session)
+  for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) retire(model, generation)
+  lookIfGone(model, session)
+}
+const retire = (model: SessionModel, generation: Generation): void => void (generation.stopsAt ??= model.isStubborn ? model.now + M.lasts.stop : model.now)
+/** What its token let run has run: the rest of a leave. */
+export const drained = (model: SessionModel, session: Modelled): void => {
+  if (session.departure !== undefined) depart(model, session, session.departure)
+}
+
+export const crash = (model: SessionModel, session: Modelled, generation: Generation): void => {
+  const isPresent = generation === session.generations.at(-1) && generation.stopsAt === undefined
+  generation.stopsAt = model.now
+  if (isPresent && session.state === "live") {
+    session.crashes = [...session.crashes.filter((at) => model.now - at < M.lasts.crashes), model.now]
+    if (session.crashes.length < 3) leave(model, session, "parked")
+    else leave(model, session, "ended", "crashed_again")
+    return
+  }
+  const calls = generation.calls.splice(0)
+  if (session.state === "live" && calls.length > 0) session.lastActivity = model.now
+  for (const asked of calls) settle(asked, { _tag: "Error" })
+  if (isPresent && session.drainsUntil !== undefined) drained(model, session)
+  else lookIfGone(model, session)
+}
+
+/** There is another token: the session gets a child with it if it is in use, and is parked otherwise. Whether it is to be tried now. */
+export const isToRotate = (model: SessionModel, session: Modelled): boolean => {
+  if (M.isInUse(session, model.now)) return true
+  leave(model, session, "parked")
+  return false
+}
+export const replace = (model: SessionModel, session: Modelled): void => {
+  const { user } = session.account
+  const token = M.askToken(model, user)
+  if (token === "gone") return endGrantsOf(model, user)
+  const isHeld = token !== "unavailable" && token.serial === M.presentOf(session).token.serial
+  if (token === "unavailable" || (!isHeld && model.children !== "up")) return void (session.replaceAt = M.nextTry(model.now))
+  Object.assign(session, { replaceAt: undefined, askAgainAt: 0 })
+  if (isHeld) return
+  const old = M.presentOf(session)
+  session.generations.push({ token, calls: [], told: 0, stopsAt: undefined })
+  if (old.calls.length === 0) retire(model, old)
+  lookIfGone(model, session)
+}
