@@ -1,5 +1,6 @@
 // `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
-// Arguments go to vitest. The last line is `N passed, N failed, N skipped`: tests, plus one each for types, lint and build.
+// Arguments go to vitest. Where CI is set, a soak of 45 seconds follows. The last line is `N passed, N failed, N skipped`:
+// tests, plus one each for types, lint, build and soak.
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -43,6 +44,10 @@ try {
   count.failed += 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
+}
+
+if (process.env.CI !== undefined && process.argv.length === 2) {
+  step("soak", () => spawnSync(process.execPath, [join(root, "scripts", "soak.mjs"), "--seconds", "45"], { cwd: root, stdio: "inherit" }).status === 0)
 }
 
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
