@@ -7,6 +7,7 @@ import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
 import { LineSplitter } from "../domain/LineSplitter.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
+import { betweenEnds } from "../services/Schedules.ts"
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>
 
@@ -31,11 +32,6 @@ const costPerLine = 64
 const maxStderrLine = 4096
 /** Lines of stderr in one second; the rest is counted, not logged. */
 const maxStderrLines = 50
-/**
- * How long output may still come after the exit, for a grandchild can hold the pipe open for ever; and how long after the
- * end of a pipe the exit may come, for a child can close its pipes and live.
- */
-const betweenEnds = "500 millis"
 /** The stop ladder. */
 const afterStdinClosed = "2 seconds"
 const afterTerm = "3 seconds"
@@ -121,7 +117,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     // A child that has closed its input is as good as gone: what is sent to it would never be answered.
     process.stdin.once("close", () => Deferred.unsafeDone(ending, Exit.void))
     yield* Deferred.await(ending).pipe(
-      Effect.zipRight(Effect.sleep(betweenEnds)),
+      Effect.zipRight(Effect.schedule(Effect.void, betweenEnds)),
       Effect.flatMap(() => lines.fail(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),
       Effect.interruptible,
       Effect.forkScoped

@@ -2,6 +2,7 @@ import { Clock, Duration, Effect, Layer, Option } from "effect"
 import { AppConfig } from "../services/AppConfig.ts"
 import type { Deadline } from "../services/Deadlines.ts"
 import { Deadlines } from "../services/Deadlines.ts"
+import { untilDeadline } from "../services/Schedules.ts"
 
 interface Entry {
   readonly expired: Effect.Effect<void>
@@ -50,7 +51,7 @@ const make = Effect.gen(function*() {
   // The owner is this layer's scope. A sleep never has to be cut short: what is started later is due later.
   yield* awake.await.pipe(
     Effect.zipRight(untilFirst),
-    Effect.flatMap(Option.match({ onNone: () => Effect.void, onSome: (millis) => Effect.delay(expireDue, millis) })),
+    Effect.flatMap(Option.match({ onNone: () => Effect.void, onSome: (millis) => Effect.schedule(expireDue, untilDeadline(millis)) })),
     Effect.forever,
     Effect.interruptible,
     Effect.forkScoped

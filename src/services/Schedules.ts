@@ -8,6 +8,15 @@ export const untilNothingRemains = Schedule.identity<Duration.Duration>().pipe(
   Schedule.whileOutput(Duration.greaterThan(Duration.zero))
 )
 
+/** Once, when the first deadline of a call is due. */
+export const untilDeadline = (millis: number) => Schedule.fromDelay(millis)
+
+/**
+ * Once: how long output may still come after a child's exit, for a grandchild can hold the pipe open for ever; and how long
+ * after the end of a pipe the exit may come, for a child can close its pipes and live.
+ */
+export const betweenEnds = Schedule.fromDelay("500 millis")
+
 /** How often expired logins, codes and tokens are swept out. Nothing depends on it: expiry is checked on use. */
 export const sweep = Schedule.jittered(Schedule.spaced("1 minute"))
 

@@ -190,6 +190,18 @@ describe("a child process", () => {
       yield* close
     }))
 
+  it.live("one that closes its input and lives on is as good as gone, as soon as something is sent to it", () =>
+    Effect.gen(function*() {
+      const { child, close } = yield* inScope(start("require('fs').closeSync(0); setInterval(() => {}, 1000); console.log('up')"))
+      yield* firstLine(child)
+      // The first line may still be taken by the system: that nobody reads it is found out by writing it.
+      yield* Effect.ignore(child.send("{}"))
+      assert.strictEqual((yield* Effect.flip(Effect.forever(child.takeLines)))._tag, "ChildGone")
+      assert.strictEqual((yield* Effect.flip(child.send("{}")))._tag, "ChildGone")
+      yield* close
+      assert.isFalse(runs(child.pid))
+    }))
+
   it.live("a program that is not there is a typed failure with its category", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(runProcess({
