@@ -1,6 +1,6 @@
 import { Migrator, SqlClient } from "@effect/sql"
 import { SqliteClient } from "@effect/sql-sqlite-node"
-import { Context, Effect, Layer, Logger, LogLevel } from "effect"
+import { Context, Duration, Effect, Layer, Logger, LogLevel } from "effect"
 import { problemOf } from "../domain/FileProblem.ts"
 import type { AppConfig } from "../services/AppConfig.ts"
 import type { StoreLocked, StoreTooNew } from "../services/StartupErrors.ts"
@@ -29,9 +29,15 @@ const migrate = Migrator.make({})({ loader: Migrator.fromRecord(migrations) }).p
 /** Pragmas, then migrations. A failure of these is a bug or a damaged file: nobody above can do anything about it. */
 const prepare = Effect.zipRight(pinPragmas, migrate)
 
+/**
+ * Prepared statements are kept for ever. A caller that is interrupted in just the wrong moment while one is prepared leaves
+ * it pending in the client's cache, and all that come later wait: by default that could happen again every ten minutes.
+ */
+const prepareCacheTTL = Duration.infinity
+
 const open = Effect.gen(function*() {
   const { file } = yield* StoreGuard
-  const context = yield* Layer.build(SqliteClient.layer({ filename: file })).pipe(Effect.orDie)
+  const context = yield* Layer.build(SqliteClient.layer({ filename: file, prepareCacheTTL })).pipe(Effect.orDie)
   yield* prepare.pipe(Effect.provide(context), Effect.orDie)
   return Context.pick(SqlClient.SqlClient)(context)
 }).pipe(
@@ -59,6 +65,6 @@ export const SqliteLive: Layer.Layer<SqlClient.SqlClient, StoreLocked | StoreToo
 
 /** A new, empty, migrated store in memory at each build; for tests. */
 export const SqliteMemory: Layer.Layer<SqlClient.SqlClient> = Layer.effectDiscard(prepare).pipe(
-  Layer.provideMerge(SqliteClient.layer({ filename: ":memory:" })),
+  Layer.provideMerge(SqliteClient.layer({ filename: ":memory:", prepareCacheTTL })),
   Layer.orDie
 )
