@@ -25,9 +25,9 @@ describe("the claims of a JWT", () => {
 
   it("are read only as the type that they should have", () => {
     const claims = decodeClaims(jwt({ gnt: 12, cnt: "12", exp: 1.5, sub: "7", aud: "" }))
-    assert.deepStrictEqual(integerClaim(claims, "gnt"), Option.some(12))
+    assert.strictEqual(Option.getOrNull(integerClaim(claims, "gnt")), 12)
     for (const name of ["cnt", "exp", "none"]) assert.isTrue(Option.isNone(integerClaim(claims, name)), name)
-    assert.deepStrictEqual(textClaim(claims, "sub"), Option.some("7"))
+    assert.strictEqual(Option.getOrNull(textClaim(claims, "sub")), "7")
     for (const name of ["gnt", "aud", "none"]) assert.isTrue(Option.isNone(textClaim(claims, name)), name)
     assert.isTrue(Option.isNone(integerClaim(Option.none(), "gnt")))
   })

@@ -57,7 +57,7 @@ const assertConsistent = (registry: Table, caps: Registry.Caps) => {
 const assertRightlyAdmitted = (before: Table, entry: Omit<Entry, "holdsSlot">, caps: Registry.Caps, { registry, victim }: Registry.Admission<number> & { readonly _tag: "Admitted" }) => {
   const { userId } = entry
   const own = Registry.heldBy(before, userId)
-  assert.deepStrictEqual(Registry.find(registry, entry.key), Option.some({ ...entry, holdsSlot: true }))
+  assert.deepStrictEqual(Option.getOrThrow(Registry.find(registry, entry.key)), { ...entry, holdsSlot: true })
   if (victim === undefined) {
     assert.isTrue(before.slots < caps.total && own < caps.perUser, "nobody lost a slot, so one was free")
     return
@@ -70,7 +70,7 @@ const assertRightlyAdmitted = (before: Table, entry: Omit<Entry, "holdsSlot">, c
   assert.strictEqual(held, Math.max(...candidates.map((one) => Registry.heldBy(before, one.userId))), "of who holds most")
   const ofUser = candidates.filter((one) => one.userId === victim.userId)
   assert.strictEqual(lastActivityOf(victim.state), Math.min(...ofUser.map(({ state }) => lastActivityOf(state))), "the least recently used")
-  assert.deepStrictEqual(Registry.find(registry, victim.key), Option.some({ ...victim, holdsSlot: false, state: leave(victim.state, eviction) }))
+  assert.deepStrictEqual(Option.getOrThrow(Registry.find(registry, victim.key)), { ...victim, holdsSlot: false, state: leave(victim.state, eviction) })
 }
 
 /** What the fiber of a session, its calls and its owner may do to its state. */

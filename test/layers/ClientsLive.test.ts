@@ -19,7 +19,7 @@ describe("a client", () => {
       assert.strictEqual(issuedAt, 0)
       assert.isNotEmpty(Redacted.value(secret))
       assert.deepStrictEqual(yield* sql`select * from clients`, [])
-      assert.deepStrictEqual(yield* clients.resolve(client.clientId), Option.some(client))
+      assert.deepStrictEqual(Option.getOrThrow(yield* clients.resolve(client.clientId)), client)
       yield* clients.remember(client)
       yield* clients.remember(client)
       assert.strictEqual((yield* sql`select * from clients`).length, 1)

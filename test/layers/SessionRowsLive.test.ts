@@ -66,10 +66,10 @@ describe("the row of a session", () => {
     Effect.gen(function*() {
       const rows = yield* SessionRows
       yield* rows.insert(row(), bare)
-      assert.deepStrictEqual(yield* rows.kept(key), Option.some({ handshake: bare, crashes: [] }))
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.kept(key)), { handshake: bare, crashes: [] })
       yield* rows.keepHandshake(key, full)
-      assert.deepStrictEqual(yield* rows.kept(key), Option.some({ handshake: full, crashes: [] }))
-      assert.deepStrictEqual(yield* rows.find(key), Option.some({ ...row(), state: "live" as const, claimed: false, lastUsedAt: 0 }))
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.kept(key)), { handshake: full, crashes: [] })
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.find(key)), { ...row(), state: "live" as const, claimed: false, lastUsedAt: 0 })
       assert.isTrue(Option.isNone(yield* rows.find(SessionKey.make("other"))))
     }).pipe(store()))
 
@@ -91,15 +91,15 @@ describe("the row of a session", () => {
       const rows = yield* SessionRows
       yield* rows.insert(row(), full)
       yield* rows.leave(key, park("crashed"), 0, [5, 6])
-      assert.deepStrictEqual(yield* rows.kept(key), Option.some({ handshake: full, crashes: [5, 6] }))
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.kept(key)), { handshake: full, crashes: [5, 6] })
       assert.strictEqual(Option.getOrThrow(yield* rows.find(key)).state, "parked")
       yield* TestClock.adjust("3 seconds")
       assert.isTrue(yield* rows.revive(key, { ...full, missed: [] }))
-      assert.deepStrictEqual(yield* rows.find(key), Option.some({ ...row(), state: "live" as const, claimed: false, lastUsedAt: 3000 }))
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.find(key)), { ...row(), state: "live" as const, claimed: false, lastUsedAt: 3000 })
       yield* rows.leave(key, park("start_failed"), 0, undefined)
-      assert.deepStrictEqual(yield* rows.kept(key), Option.some({ handshake: { ...full, missed: [] }, crashes: [5, 6] }), "crashes count on")
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.kept(key)), { handshake: { ...full, missed: [] }, crashes: [5, 6] }, "crashes count on")
       yield* rows.leave(key, park("idle"), 0, [])
-      assert.deepStrictEqual(Option.map(yield* rows.kept(key), ({ crashes }) => crashes), Option.some([]))
+      assert.deepStrictEqual(Option.getOrThrow(yield* rows.kept(key)).crashes, [])
     }).pipe(store()))
 
   it.effect("knows the latest use that anybody tells of, and no later one is overwritten by an earlier", () =>
@@ -231,7 +231,7 @@ describe("at the start of the broker", () => {
     Effect.gen(function*() {
       const found = yield* twoRuns({})
       assert.deepStrictEqual(found.states, { live: "parked", parked: "parked", ended: "ended: closed" })
-      assert.deepStrictEqual(found.kept, Option.some({ handshake: full, crashes: [] }))
+      assert.deepStrictEqual(Option.getOrThrow(found.kept), { handshake: full, crashes: [] })
       assert.strictEqual(found.row.lastUsedAt, 0, "a restart is no use")
     }))
 

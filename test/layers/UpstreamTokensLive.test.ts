@@ -142,6 +142,8 @@ describe("Forgejo out of reach", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* Fiber.join(caller))._tag, "UpstreamUnavailable")
       assert.deepStrictEqual(yield* ended, [])
+      yield* forgejo.failRefreshes(0)
+      assert.match(text(yield* current), /^a-7-1-2-/)
     }).pipe(Effect.provide(testTokens())))
 
   it.effect("keeps nobody from the pair that a sign-in has brought meanwhile, and the token that it made void is not tried again", () =>
@@ -158,7 +160,7 @@ describe("Forgejo out of reach", () => {
       assert.deepStrictEqual(yield* refreshes, ["r-7-1-1"])
     }).pipe(Effect.provide(testTokens())))
 
-  it.effect("at the last try, with a sign-in beside it, gives that one's pair", () =>
+  it.effect("does not serve with the old token where a sign-in has stored its pair during the try", () =>
     Effect.gen(function*() {
       const forgejo = yield* ForgejoSide
       yield* signIn
