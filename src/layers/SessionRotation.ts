@@ -27,6 +27,8 @@ export interface RotationOptions {
 /** Forgejo could not be asked for another token, and the present one still serves. */
 class NotRenewed extends Data.TaggedError("NotRenewed") {}
 
+const forgejoSays: ReadonlySet<string> = new Set(["NotRenewed", "UpstreamGone", "UpstreamUnavailable"])
+
 /** The longest that a session waits for its turn, of the time that its token still has. */
 const spreadOver = (remaining: Duration.Duration): Duration.Duration => Duration.min(Duration.seconds(30), Duration.times(remaining, 0.1))
 
@@ -50,7 +52,9 @@ export const makeRotation = (options: RotationOptions): Effect.Effect<Rotation> 
     const leaving = (reason: ParkReason) => forChild(park(reason), isStateful)
     const again = <A, E extends { readonly _tag: string }>(step: Effect.Effect<A, E>): Effect.Effect<A> =>
       step.pipe(
-        Effect.tapError(({ _tag }) => Effect.annotateLogs(Effect.logWarning("session.rotation_failed"), { reason: _tag })),
+        // That Forgejo gives no token is logged once for the user, where it is asked.
+        Effect.tapError(({ _tag }) =>
+          Effect.annotateLogs(forgejoSays.has(_tag) ? Effect.logDebug("session.rotation_failed") : Effect.logWarning("session.rotation_failed"), { reason: _tag })),
         Effect.retry(rotationRetry),
         // The schedule has no end.
         Effect.orDie
