@@ -13,8 +13,6 @@ export interface Handshake {
   readonly logLevel: string | undefined
   /** URIs of `resources/subscribe`. */
   readonly subscriptions: ReadonlyArray<string>
-  /** What the client notified while there was no child. */
-  readonly missed: ReadonlyArray<Notification>
 }
 
 const isObject = (value: unknown): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value)
@@ -25,39 +23,66 @@ export const initializeRequest = ({ initializeParams }: Pick<Handshake, "initial
 
 export const initialized: Notification = { _tag: "Notification", method: "notifications/initialized", params: undefined }
 
-/** What a new child hears once it has answered `initialize`: requests whose answers nobody waits for, in this order. */
-export const replayOf = ({ logLevel, subscriptions }: Handshake): ReadonlyArray<Request> => [
-  ...(logLevel === undefined ? [] : [request("logging/setLevel", { level: logLevel })]),
-  ...subscriptions.map((uri) => request("resources/subscribe", { uri }))
-]
+/** What a new child hears once it has answered `initialize`: requests whose answers nobody waits for. */
+export const replayOf = (handshake: Handshake): ReadonlyArray<Request> => changesSince({ ...handshake, logLevel: undefined, subscriptions: [] }, handshake)
 
 /** As many subscriptions of one session are kept, of so many characters each; each is one more request at every revival. */
 const maxSubscriptions = 256
 const maxUri = 2048
+/** RFC 5424, as MCP names them. */
+const levels = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"])
 
-/** The handshake after the child has granted `request`; the same object where that changes nothing that is kept. */
-export const after = (handshake: Handshake, { method, params }: Request): Handshake => {
-  if (method === "logging/setLevel") {
-    return typeof params?.level === "string" && params.level !== handshake.logLevel ? { ...handshake, logLevel: params.level } : handshake
-  }
+/** What a request changes of the handshake, once the child has granted it. */
+export type Change = { readonly logLevel: string } | { readonly subscribe: string } | { readonly unsubscribe: string }
+
+export const requestOf = (change: Change): Request =>
+  "logLevel" in change
+    ? request("logging/setLevel", { level: change.logLevel })
+    : "subscribe" in change
+    ? request("resources/subscribe", { uri: change.subscribe })
+    : request("resources/unsubscribe", { uri: change.unsubscribe })
+
+/** Nothing where it changes nothing that is kept. */
+export const changeOf = ({ method, params }: Request): Change | undefined => {
+  if (method === "logging/setLevel") return typeof params?.level === "string" && levels.has(params.level) ? { logLevel: params.level } : undefined
   const uri = params?.uri
-  if (typeof uri !== "string" || uri.length > maxUri || (method !== "resources/subscribe" && method !== "resources/unsubscribe")) return handshake
-  const { subscriptions } = handshake
-  const isOn = method === "resources/subscribe"
-  if (isOn === subscriptions.includes(uri)) return handshake
-  return { ...handshake, subscriptions: isOn ? [...subscriptions, uri].slice(-maxSubscriptions) : subscriptions.filter((other) => other !== uri) }
+  if (typeof uri !== "string" || uri.length > maxUri) return undefined
+  return method === "resources/subscribe" ? { subscribe: uri } : method === "resources/unsubscribe" ? { unsubscribe: uri } : undefined
 }
+
+/** The handshake after a change; the same object where it is so already. */
+export const after = (handshake: Handshake, change: Change): Handshake => {
+  const { logLevel, subscriptions } = handshake
+  if ("logLevel" in change) return change.logLevel === logLevel ? handshake : { ...handshake, logLevel: change.logLevel }
+  if ("subscribe" in change) {
+    return subscriptions.includes(change.subscribe)
+      ? handshake
+      : { ...handshake, subscriptions: [...subscriptions, change.subscribe].slice(-maxSubscriptions) }
+  }
+  return subscriptions.includes(change.unsubscribe)
+    ? { ...handshake, subscriptions: subscriptions.filter((uri) => uri !== change.unsubscribe) }
+    : handshake
+}
+
+/** What a child that knows the handshake `before` has to hear, so that it knows `now`. */
+export const changesSince = (before: Handshake, now: Handshake): ReadonlyArray<Request> => [
+  ...(now.logLevel === undefined || now.logLevel === before.logLevel ? [] : [requestOf({ logLevel: now.logLevel })]),
+  ...before.subscriptions.filter((uri) => !now.subscriptions.includes(uri)).map((uri) => requestOf({ unsubscribe: uri })),
+  ...now.subscriptions.filter((uri) => !before.subscriptions.includes(uri)).map((uri) => requestOf({ subscribe: uri }))
+]
 
 const maxMissed = 16
 const maxMissedLength = 4096
 /** They speak of requests that went with the child, or are said to every new child anyway. */
 const meaningless = new Set(["notifications/initialized", "notifications/cancelled", "notifications/progress"])
 
-/** The handshake after a notification that came while there was no child. */
-export const missing = (handshake: Handshake, notification: Notification): Handshake =>
-  meaningless.has(notification.method) || encodeNotification(notification.method, notification.params).length > maxMissedLength
-    ? handshake
-    : { ...handshake, missed: [...handshake.missed, notification].slice(-maxMissed) }
+/** Whether a notification that comes while there is no child is kept for the next one. */
+export const isKept = ({ method, params }: Notification): boolean =>
+  !meaningless.has(method) && encodeNotification(method, params).length <= maxMissedLength
+
+/** What the next child has to hear after `notification` came. */
+export const missing = (missed: ReadonlyArray<Notification>, notification: Notification): ReadonlyArray<Notification> =>
+  [...missed, notification].slice(-maxMissed)
 
 /** Whether everything in `told` still stands in `found`: more does no harm, less or other would. */
 const covers = (found: unknown, told: unknown): boolean =>

@@ -37,9 +37,16 @@ const isObject = (value: unknown): value is JsonObject => typeof value === "obje
 
 const isId = (value: unknown): value is RequestId => typeof value === "string" || Number.isSafeInteger(value)
 
-/** Whether the text nests deeper than `max`, without building anything: a parser could be made to overflow its stack. */
-export const nestsDeeperThan = (text: string, max: number): boolean => {
+/** Objects and lists in one message. Parsed, an empty one takes twenty times the memory of its text. */
+const maxContainers = 100_000
+
+/**
+ * Whether the text nests deeper than `max`, or holds more objects and lists than any message needs, without building
+ * anything: a parser could be made to overflow its stack, or to fill the memory.
+ */
+export const isTooComplex = (text: string, max: number): "depth" | "size" | undefined => {
   let depth = 0
+  let containers = 0
   let inString = false
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at)
@@ -48,16 +55,21 @@ export const nestsDeeperThan = (text: string, max: number): boolean => {
       else if (char === 0x22) inString = false
     } else if (char === 0x22) inString = true
     else if (char === 0x7b || char === 0x5b) {
-      if (++depth > max) return true
+      if (++depth > max) return "depth"
+      if (++containers > maxContainers) return "size"
     } else if (char === 0x7d || char === 0x5d) depth--
   }
-  return false
+  return undefined
 }
 
 /** Parses one JSON text, which may nest `maxDepth` levels. */
 export const parse = (text: string, maxDepth: number): Either.Either<unknown, Malformed> => {
-  if (nestsDeeperThan(text, maxDepth)) {
+  const problem = isTooComplex(text, maxDepth)
+  if (problem === "depth") {
     return Either.left({ code: ErrorCode.invalidRequest, message: `The JSON nests deeper than ${maxDepth} levels; send a flatter message.` })
+  }
+  if (problem === "size") {
+    return Either.left({ code: ErrorCode.invalidRequest, message: `The JSON has more than ${maxContainers} objects and lists; send a smaller message.` })
   }
   try {
     return Either.right(JSON.parse(text) as unknown)

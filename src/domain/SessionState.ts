@@ -16,7 +16,7 @@ export type Departure =
 export type SessionState =
   | { readonly _tag: "Starting"; readonly since: number; readonly inFlight: number; readonly used: boolean }
   | { readonly _tag: "Live"; readonly inFlight: number; readonly lastActivity: number; readonly used: boolean }
-  | { readonly _tag: "Leaving"; readonly to: Departure; readonly lastActivity: number }
+  | { readonly _tag: "Leaving"; readonly to: Departure; readonly inFlight: number; readonly lastActivity: number }
 
 export const starting = (now: number): SessionState => ({ _tag: "Starting", since: now, inFlight: 0, used: false })
 
@@ -27,18 +27,18 @@ export const started = (state: SessionState, now: number): SessionState =>
 /** `leaving`: it will be parked, and can be revived then. `over`: it is ending. */
 export type Begun = "begun" | "full" | "leaving" | "over"
 
-/** A call begins. `isActivity` is false for `ping`, which keeps no session alive. */
+/** A call begins; one that finds the session leaving for a while counts as it waits. `isActivity` is false for `ping`, which keeps no session alive. */
 export const begin = (state: SessionState, now: number, maxInFlight: number, isActivity: boolean): readonly [Begun, SessionState] => {
-  if (state._tag === "Leaving") return [state.to._tag === "Parked" ? "leaving" : "over", state]
+  if (state._tag === "Leaving" && state.to._tag === "Ended") return ["over", state]
   if (state.inFlight >= maxInFlight) return ["full", state]
   const inFlight = state.inFlight + 1
+  if (state._tag === "Leaving") return ["leaving", { ...state, inFlight }]
   if (!isActivity) return ["begun", { ...state, inFlight }]
   return ["begun", state._tag === "Live" ? { ...state, inFlight, lastActivity: now, used: true } : { ...state, inFlight, used: true }]
 }
 
 /** A call has been answered, or given up. */
 export const finish = (state: SessionState, now: number, isActivity: boolean): SessionState => {
-  if (state._tag === "Leaving") return state
   const inFlight = state.inFlight - 1
   return state._tag === "Live" && isActivity ? { ...state, inFlight, lastActivity: now } : { ...state, inFlight }
 }
@@ -52,7 +52,7 @@ export const lastActivityOf = (state: SessionState): number => state._tag === "S
 export const leave = (state: SessionState, to: Departure): SessionState =>
   state._tag === "Leaving" && (state.to._tag === "Ended" || to._tag === "Parked")
     ? state
-    : { _tag: "Leaving", to, lastActivity: lastActivityOf(state) }
+    : { _tag: "Leaving", to, inFlight: state.inFlight, lastActivity: lastActivityOf(state) }
 
 /** Whether nobody would notice if the session were parked now. */
 export const isIdle = (state: SessionState): state is SessionState & { readonly _tag: "Live" } => state._tag === "Live" && state.inFlight === 0
@@ -72,7 +72,7 @@ export interface IdleWindows {
 export const untilIdle = (state: SessionState, now: number, windows: IdleWindows): number => {
   if (state._tag === "Leaving") return 0
   const window = state.used ? windows.used : windows.handshakeOnly
-  return isIdle(state) ? Math.max(0, state.lastActivity + window - now) : window
+  return isIdle(state) ? Math.min(window, Math.max(0, state.lastActivity + window - now)) : window
 }
 
 /** Three crashes within a minute end a session: a child that dies of each call must not be started for ever. */
@@ -81,7 +81,7 @@ const crashWindow = 60_000
 
 /** What a crash means. `earlier`: when the session's children crashed before; gives also the times to remember. */
 export const crash = (earlier: ReadonlyArray<number>, now: number): readonly [Departure, ReadonlyArray<number>] => {
-  const times = [...earlier.filter((at) => now - at < crashWindow), now]
+  const times = [...earlier.filter((at) => Math.abs(now - at) < crashWindow), now]
   return [times.length >= crashLimit ? { _tag: "Ended", reason: "crashed_again" } : { _tag: "Parked", reason: "crashed" }, times]
 }
 

@@ -65,19 +65,22 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
         Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
         Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
       )
-      return yield* respond({ take: Effect.succeed([{ line: opened.line, final: true }]) }, accept, opened.headers)
+      return respond({ take: Effect.succeed([{ line: opened.line, final: true }]) }, accept, opened.headers)
     })
 
-    /** A request without an id goes to the grant's default session. */
+    /**
+     * A request without an id goes to the grant's default session. What it gives waits for the answer, and is run when
+     * nothing holds the message any more: it may be large, and the answer may take its time.
+     */
     const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
       if (request.method === "initialize") return yield* initialize(grant, request, accept)
-      if (id !== undefined) return yield* respond(yield* sessions.call(grant, id, request), accept, {})
+      if (id !== undefined) return respond(yield* sessions.call(grant, id, request), accept, {})
       const { call, opened } = yield* sessions.callDefault(grant, version ?? assumedVersion, request)
-      return yield* respond(call, accept, opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) })
+      return respond(call, accept, opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) })
     })
 
     const onNotification = (grant: Grant, id: string | undefined, notification: Notification) =>
-      Effect.as(id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification), acceptedEmpty)
+      Effect.as(id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification), Effect.succeed(acceptedEmpty))
 
     const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
       const { accept, message } = yield* readMessage(request, config)
@@ -93,7 +96,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       if (sessionId === undefined && message.method !== "initialize" && config.sessionless === "reject") {
         return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.")
       }
-      const answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Failure | McpRefusal> = message._tag === "Request"
+      const answer: Effect.Effect<Effect.Effect<HttpServerResponse.HttpServerResponse>, Failure | McpRefusal> = message._tag === "Request"
         ? onRequest(grant, sessionId, version, message, accept)
         : onNotification(grant, sessionId, message)
       return yield* Effect.mapError(answer, (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
@@ -134,7 +137,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
           headers: { "www-authenticate": challenge(config.publicUrl, why) }
         }))
       if (request.method === "GET") return yield* stream(grant, request)
-      return yield* (request.method === "DELETE" ? end(grant, request) : post(grant, request))
+      return yield* (request.method === "DELETE" ? end(grant, request) : Effect.flatten(post(grant, request)))
     })
 
     yield* router.add(

@@ -1,5 +1,6 @@
 import type { Scope } from "effect"
 import { Cause, Chunk, Deferred, Duration, Effect, Either, Option, Queue } from "effect"
+import type { GrantId } from "../domain/Ids.ts"
 import type { Message, Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import { replaceId } from "../domain/ResponseId.ts"
@@ -18,8 +19,12 @@ export interface Generation {
    * child. It is answered exactly once: by the child, by its deadline (`initialize` has none), or because the child is gone.
    * Nothing where the child had gone before and never got it: another one may.
    */
-  readonly begin: (request: Request, settled: Settled) => Effect.Effect<Option.Option<Call>>
+  readonly begin: (request: Request, settled: Settled, grantId?: GrantId) => Effect.Effect<Option.Option<Call>>
+  /** Answers the calls that are made with a grant, or all, with this sentence; the child is told. */
+  readonly giveUp: (sentence: string, grantId?: GrantId) => Effect.Effect<void>
   readonly notify: (notification: Notification) => Effect.Effect<void>
+  /** Whether a call with this id of the client's is open. */
+  readonly holds: (clientId: unknown) => boolean
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
   readonly gone: Effect.Effect<ChildGone>
   /** Completes once no call is open. To be asked of a generation that gets no new ones. */
@@ -146,7 +151,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
       Effect.forkScoped
     )
     // When the generation closes, whoever still waits gets an answer.
-    yield* Effect.addFinalizer(() => Effect.forEach(calls.all(), (call) => fail(call, "The session ended before the call was answered."), { discard: true }))
+    yield* Effect.addFinalizer(() => Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }))
 
     const minutes = Duration.format(callTimeout)
     const expire = (call: InFlightCall) =>
@@ -166,8 +171,14 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
         isRetired = true
         return Effect.zipRight(lookIfDrained, Deferred.await(drained))
       }),
-      begin: (request, settled) => {
-        const { call, params } = calls.begin(request, settled)
+      holds: (clientId) => calls.all().some((call) => call.clientId === clientId),
+      giveUp: (sentence, grantId) =>
+        Effect.suspend(() => Effect.forEach(calls.all().filter((call) => grantId === undefined || call.grantId === grantId), (call) =>
+          Effect.zipRight(fail(call, sentence), Effect.ignore(child.send(encodeNotification("notifications/cancelled", { requestId: call.id })))), {
+          discard: true
+        })),
+      begin: (request, settled, grantId) => {
+        const { call, params } = calls.begin(request, settled, grantId)
         const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
           call.deadline = deadline
         })
@@ -202,6 +213,9 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
         }).pipe(Effect.ignore)
     }
   })
+
+/** What is told to whoever waits for an answer of a session that ends or is parked meanwhile. */
+export const sessionEnded = "The session ended before the call was answered."
 
 const garbage = Effect.logDebug("child.garbage")
 

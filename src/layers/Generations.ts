@@ -1,10 +1,9 @@
 import type { Scope as Scopes } from "effect"
-import { Deferred, Effect, ExecutionStrategy, Exit, Option, Redacted, Scope } from "effect"
+import { Data, Deferred, Effect, ExecutionStrategy, Exit, Fiber, Option, Redacted, Scope } from "effect"
 import type { Notification, Request } from "../domain/JsonRpc.ts"
 import type { Child, ChildGone } from "../services/Children.ts"
-import type { Call } from "../services/Sessions.ts"
 import type { AccessToken } from "../services/UpstreamTokens.ts"
-import type { Settled } from "./InFlightCalls.ts"
+import type { Generation } from "./Generation.ts"
 import type { Started, StartError } from "./SessionStart.ts"
 
 /**
@@ -13,15 +12,21 @@ import type { Started, StartError } from "./SessionStart.ts"
  */
 export interface Generations {
   /** See `Generation.begin`. */
-  readonly begin: (request: Request, settled: Settled) => Effect.Effect<Option.Option<Call>>
+  readonly begin: Generation["begin"]
+  /** See `Generation.giveUp`; of all that are there. */
+  readonly giveUp: Generation["giveUp"]
+  /** To the child that gets the calls; `cancelled` to the one that has the call. */
   readonly notify: (notification: Notification) => Effect.Effect<void>
+  /** A child has granted something that its successors must know; it may have been replaced while it was asked. */
+  readonly passOn: (request: Request) => Effect.Effect<void>
   /** The token of the child that gets the calls. */
   readonly token: () => AccessToken
   /** Whether it is the one that gets the calls: what others say of lists and resources no longer counts. */
   readonly isCurrent: (child: Child) => boolean
   /**
    * Make before break: the next child is started and has shaken hands before it takes over. Where it does not come up,
-   * the present one goes on. Nothing happens where that holds the token already.
+   * the present one goes on. Nothing happens where that holds the token already. Waits until the one that was replaced
+   * last is gone.
    */
   readonly replace: (token: AccessToken) => Effect.Effect<Option.Option<Started>, StartError | NextGone>
   /** Completes once no call is open. To be asked when there are no new ones. */
@@ -31,9 +36,7 @@ export interface Generations {
 }
 
 /** The next child was gone before it could take over. */
-export class NextGone {
-  readonly _tag = "NextGone"
-}
+export class NextGone extends Data.TaggedError("NextGone") {}
 
 /** The processes of one session, those that are still starting included. */
 export class Processes {
@@ -60,6 +63,11 @@ export const makeGenerations = (
     let current = first
     const crashed = yield* Deferred.make<ChildGone>()
     const oneAtATime = yield* Effect.makeSemaphore(1)
+    /** Completes when the child that was replaced last is gone: a session never has more than two. */
+    let replacedIsGone: Effect.Effect<unknown> = Effect.void
+    /** It gets no new calls, but may still be told to give one up. */
+    let replaced: ReadonlyArray<Started> = []
+    const all = () => [...replaced, current]
 
     // A watcher looks at its own generation, and asks at the end whether that is still the one that counts.
     const watch = (watched: Started) =>
@@ -73,14 +81,21 @@ export const makeGenerations = (
     const retire = (old: Started) =>
       old.generation.drained.pipe(
         Effect.zipRight(Effect.uninterruptible(Scope.close(old.scope, Exit.void))),
+        Effect.ensuring(Effect.sync(() => {
+          replaced = []
+        })),
         Effect.interruptible,
-        Effect.forkIn(scope)
+        Effect.forkIn(scope),
+        Effect.map((fiber) => {
+          replaced = [old]
+          replacedIsGone = Fiber.await(fiber)
+        })
       )
     const takeOver = (next: Started) =>
       Effect.gen(function*() {
         if (Option.isSome(next.generation.ended())) {
           yield* Scope.close(next.scope, Exit.void)
-          return yield* Effect.fail(new NextGone())
+          return yield* new NextGone()
         }
         const old = current
         current = next
@@ -91,16 +106,24 @@ export const makeGenerations = (
 
     yield* watch(first)
     return {
-      begin: (request, settled) => Effect.suspend(() => current.generation.begin(request, settled)),
-      notify: (notification) => Effect.suspend(() => current.generation.notify(notification)),
+      begin: (request, settled, grantId) => Effect.suspend(() => current.generation.begin(request, settled, grantId)),
+      giveUp: (sentence, grantId) => Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.giveUp(sentence, grantId), { discard: true })),
+      notify: (notification) =>
+        Effect.suspend(() => {
+          if (notification.method !== "notifications/cancelled") return current.generation.notify(notification)
+          const holders = all().filter(({ generation }) => generation.holds(notification.params?.requestId))
+          // Where two calls have the same id the wrong one must not be cancelled.
+          return holders.length === 1 ? Effect.forEach(holders, ({ generation }) => generation.notify(notification), { discard: true }) : Effect.void
+        }),
+      passOn: (request) => Effect.suspend(() => replaced.length === 0 ? Effect.void : Effect.asVoid(current.generation.begin(request, () => Effect.void))),
       token: () => current.token,
       isCurrent: (child) => current.child === child,
       crashed: Deferred.await(crashed),
-      drained: Effect.suspend(() => current.generation.drained),
+      drained: Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.drained, { concurrency: "unbounded", discard: true })),
       replace: (token) =>
         oneAtATime.withPermits(1)(Effect.uninterruptibleMask((restore) =>
           Redacted.value(token.token) === Redacted.value(current.token.token)
             ? Effect.succeedNone
-            : Effect.flatMap(restore(startNext(token)), takeOver)))
+            : Effect.flatMap(restore(Effect.zipRight(Effect.suspend(() => replacedIsGone), startNext(token))), takeOver)))
     }
   })

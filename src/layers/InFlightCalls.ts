@@ -1,4 +1,5 @@
 import type { Effect } from "effect"
+import type { GrantId } from "../domain/Ids.ts"
 import type { JsonObject, Request, RequestId } from "../domain/JsonRpc.ts"
 import type { Deadline } from "../services/Deadlines.ts"
 import { CallChannel } from "./CallChannel.ts"
@@ -14,6 +15,8 @@ export interface InFlightCall {
   /** Its id towards the client. Two clients of one session may use the same one. */
   readonly clientId: RequestId
   readonly method: string
+  /** Whose access it is made with; the broker's own calls have none. */
+  readonly grantId: GrantId | undefined
   readonly clientProgressToken: RequestId | undefined
   readonly channel: CallChannel
   /** Runs once, when the call has been answered or given up. */
@@ -30,13 +33,14 @@ export class InFlightCalls {
   private lastId = 0
 
   /** Registers a request, and gives it with the parameters that the child gets. */
-  begin(request: Request, settled: Settled): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
+  begin(request: Request, settled: Settled, grantId?: GrantId): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
     const id = ++this.lastId
     const token = progressToken(request.params)
     const call: InFlightCall = {
       id,
       clientId: request.id,
       method: request.method,
+      grantId,
       clientProgressToken: token,
       channel: new CallChannel(),
       settled,

@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
-import type { Handshake } from "../domain/Handshake.ts"
-import { after, listsThatMayHaveChanged } from "../domain/Handshake.ts"
+import type { Change, Handshake } from "../domain/Handshake.ts"
+import { after, changeOf, listsThatMayHaveChanged, requestOf } from "../domain/Handshake.ts"
+import type { GrantId } from "../domain/Ids.ts"
 import type { JsonObject, Notification, Request } from "../domain/JsonRpc.ts"
 import type { Call } from "../services/Sessions.ts"
 import type { Generations } from "./Generations.ts"
@@ -11,7 +12,9 @@ export interface LiveSession {
   /** The child's answer to the client's `initialize`; nothing of use where the session was revived. */
   readonly initializeLine: string
   /** A call that has begun (`SessionState.begin`) is made; it finishes by itself. Nothing where the child has just gone and did not get it. */
-  readonly call: (request: Request) => Effect.Effect<Option.Option<Call>>
+  readonly call: (request: Request, grantId: GrantId) => Effect.Effect<Option.Option<Call>>
+  /** Answers calls that will not be, with this sentence: those made with a grant, or all. */
+  readonly giveUp: Generations["giveUp"]
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** Another child has answered `initialize` with `result`: what differs is told on the client's stream, or else ahead of its next answer. */
   readonly met: (result: JsonObject) => Effect.Effect<void>
@@ -26,7 +29,7 @@ export interface LiveSessionOptions {
   /** False where there is no stream to put it on. */
   readonly publish: (line: string) => boolean
   /** A call has been answered or given up. */
-  readonly finished: (request: Request) => Effect.Effect<void>
+  readonly finished: (method: string) => Effect.Effect<void>
   readonly keepHandshake: (handshake: Handshake) => Effect.Effect<void>
   /** The child has refused a call. */
   readonly doubt: Effect.Effect<void>
@@ -54,18 +57,22 @@ export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
     handshake = next
     return keepHandshake(next)
   }
-  const settled = (request: Request) => (outcome: Outcome): Effect.Effect<void> => {
-    const done = finished(request)
+  // Not the request itself: it may be large, and the call may outlive its client by far.
+  const settled = (method: string, change: Change | undefined) => (outcome: Outcome): Effect.Effect<void> => {
+    const done = finished(method)
     if (outcome === "refused") return Effect.zipRight(done, doubt)
-    const next = outcome === "granted" ? after(handshake, request) : handshake
+    if (outcome !== "granted" || change === undefined) return done
+    const next = after(handshake, change)
     // The client may rely on what it was granted, whatever happens to us in the next moment.
-    return next === handshake ? done : Effect.zipRight(keep(next), done)
+    const kept = next === handshake ? Effect.void : keep(next)
+    return kept.pipe(Effect.zipRight(generations.passOn(requestOf(change))), Effect.zipRight(done))
   }
 
   return {
     initializeLine,
-    call: (request) =>
-      Effect.map(generations.begin(request, settled(request)), Option.map((call) => {
+    giveUp: generations.giveUp,
+    call: (request, grantId) =>
+      Effect.map(generations.begin(request, settled(request.method, changeOf(request)), grantId), Option.map((call) => {
         if (untold.length === 0 || request.method === "ping") return call
         const lines = untold
         untold = []

@@ -9,6 +9,7 @@ import { Restarting, SessionsFull, StartsThrottled } from "../services/Sessions.
 import type { LiveSession } from "./LiveSession.ts"
 import type { Opening } from "./SessionOpening.ts"
 import type { Incarnation, SessionEntry, SessionTable } from "./SessionTable.ts"
+import { placeOf } from "./SessionTable.ts"
 
 /** Who asks for a slot. */
 export type Newcomer = Pick<SessionEntry, "key" | "userId" | "clientKey" | "grantId" | "openedBy" | "claimed">
@@ -25,12 +26,9 @@ const retryAfter = (millis: number): number => Math.min(60, Math.max(1, Math.cei
 /** Tells the fiber of a session that is to leave. */
 export const stop = (entry: SessionEntry): Effect.Effect<void> => Effect.asVoid(Deferred.succeed(entry.handle.stop, undefined))
 
-/** Has a session leave, and gives it as it was before. An end also reaches one that is just being parked. */
+/** Has a session leave. An end also reaches one that is just being parked. */
 export const dismiss = (table: SessionTable, entry: SessionEntry, departure: Departure): Effect.Effect<void> =>
-  Effect.zipRight(
-    Ref.update(table, (registry) => Registry.changeState(registry, entry.key, (state) => leave(state, departure))),
-    stop(entry)
-  )
+  Effect.zipRight(placeOf(table, entry).change((state) => leave(state, departure)), stop(entry))
 
 type Run = (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefined) => void
 
@@ -40,6 +38,8 @@ type Run = (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefi
  */
 export const makeAdmission = (table: SessionTable, config: Settings, isClosing: () => boolean, run: Run) => {
   const caps: Registry.Caps = { total: config.maxSessions, perUser: config.maxSessionsPerUser, startsPerMinute: config.maxStartsPerMinute }
+  // After a restart each of a user's sessions comes back: that must cost nobody more than the time that it takes.
+  const capsOfRevivals: Registry.Caps = { ...caps, startsPerMinute: caps.startsPerMinute + caps.perUser }
   const patience: Registry.Patience = { start: Duration.toMillis(config.startTimeout), call: Duration.toMillis(config.callTimeout), stop: longestStop }
   const eviction = forChild(park("evicted"), config.childStateful)
 
@@ -64,7 +64,7 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
         const found = existing(registry)
         if (Option.isSome(found)) return [{ _tag: "Joined", entry: found.value }, registry]
         if (isClosing()) return [{ _tag: "Closed" }, registry]
-        const decided = Registry.admit(registry, fresh, caps, eviction, now)
+        const decided = Registry.admit(registry, fresh, opening._tag === "Again" ? capsOfRevivals : caps, eviction, now)
         return [decided, decided._tag === "Admitted" ? decided.registry : registry]
       })
       switch (admission._tag) {

@@ -1,4 +1,5 @@
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Option } from "effect"
+import { changesSince } from "../domain/Handshake.ts"
 import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
 import type { Departure } from "../domain/SessionState.ts"
 import { crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
@@ -10,6 +11,7 @@ import { SessionRows } from "../services/SessionRows.ts"
 import type { OpenError } from "../services/Sessions.ts"
 import { GrantOver, Restarting, SessionEnded } from "../services/Sessions.ts"
 import { UpstreamTokens } from "../services/UpstreamTokens.ts"
+import { sessionEnded } from "./Generation.ts"
 import type { Generations } from "./Generations.ts"
 import { generationsScope, makeGenerations, Processes } from "./Generations.ts"
 import { makeLiveSession } from "./LiveSession.ts"
@@ -70,7 +72,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
     /** `victim`: the session that gave its slot to this one, and has it until its process is gone. */
     return (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefined): Effect.Effect<void> => {
       const { handle, key, userId } = entry
-      const place = placeOf(table, key, entry.state)
+      const place = placeOf(table, entry)
       const processes = new Processes()
       const slotIsFree = victim === undefined ? Effect.void : Effect.asVoid(Deferred.await(victim.handle.done))
       let running: Generations | undefined
@@ -101,13 +103,20 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         const opened = yield* bringUp(entry, opening, startOptions, scope)
         crashes = opened.crashes
         const generations = yield* makeGenerations(opened.first, scope, (token) =>
-          start.next({ ...startOptions, userId, opening: { _tag: "Again", handshake: session.handshake() } }, token, scope))
+          Effect.suspend(() => {
+            const handshake = session.handshake()
+            return start.next({ ...startOptions, userId, opening: { _tag: "Again", handshake } }, token, scope).pipe(
+              // What the present child has granted while the next one shook hands.
+              Effect.tap(({ generation }) => Effect.forEach(changesSince(handshake, session.handshake()), (again) => generation.begin(again, () => Effect.void)))
+            )
+          }))
         const rotation = yield* makeRotation({
           userId,
           generations,
           tokens,
           isStateful,
           parkUnlessInUse: place.leaveIf((state, now) => !isInUse(state, now, inUseWindow), park("rotated")),
+          expire: place.change((state) => leave(state, leaving(park("token_expired")))),
           onReplaced: ({ result }) => Effect.zipRight(session.met(result), Effect.logInfo("session.rotated"))
         })
         const session = makeLiveSession({
@@ -115,7 +124,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           handshake: opened.handshake,
           initializeLine: opened.first.line,
           publish: (line) => streams.publish(key, line),
-          finished: ({ method }) => place.change((state, now) => finish(state, now, method !== "ping")),
+          finished: (method) => place.change((state, now) => finish(state, now, method !== "ping")),
           // A store that fails must not take the child's pump along.
           keepHandshake: (handshake) =>
             Effect.catchAllCause(rows.keepHandshake(key, handshake), (cause) => Effect.logError("session.handshake_not_kept", cause)),
@@ -124,6 +133,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         yield* session.met(opened.first.result)
         running = generations
         yield* place.change(started)
+        if (opening._tag === "Again") yield* Effect.flatMap(rows.takeMissed(key), Effect.forEach(session.notify))
         yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")
         yield* Deferred.succeed(handle.ready, session)
         const departure = yield* Effect.raceAll([
@@ -133,7 +143,6 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         ])
         if (departure.reason === "token_expired") {
           // What Forgejo took before the token ended may finish; whoever calls now waits for the next child.
-          yield* place.change((state) => leave(state, departure))
           yield* Effect.timeoutOption(generations.drained, config.drainGrace)
         }
         return departure
@@ -141,9 +150,13 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
 
       const stopped = Deferred.await(handle.stop).pipe(
         Effect.zipRight(place.state),
+        // Whoever completes it has put the state on `Leaving` before.
         Effect.map((state) => state._tag === "Leaving" ? state.to : park("shutdown")),
         // A revoked client's calls must not go on for the seconds of a polite stop.
-        Effect.tap(({ reason }) => reason === "grant_ended" ? processes.kill : Effect.void)
+        Effect.tap(({ reason }) => reason === "grant_ended" ? processes.kill : Effect.void),
+        // Nor does anybody wait for those seconds to hear that there will be no answer.
+        Effect.tap((departure) => Deferred.failCause(handle.ready, whyNotReady(Exit.succeed(departure), departure, opening))),
+        Effect.tap(() => running?.giveUp(sessionEnded) ?? Effect.void)
       )
 
       /** From here on the session has no child as far as anybody can see, although it holds its slot until the process is gone. */
@@ -152,14 +165,10 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           yield* place.change((state) => leave(state, leaving(departureOf(exit, opening))))
           const state = yield* place.state
           if (state._tag !== "Leaving") return
-          if (state.to._tag === "Ended") streams.close(key)
           const ended = yield* rows.leave(key, state.to, state.lastActivity, crashes)
           if (state.to._tag === "Ended") return
           // Its grant has too many parked ones: it may be the one that goes.
-          if (ended.some((row) => row.key === key)) {
-            streams.close(key)
-            yield* place.change((now) => leave(now, end("too_many_parked")))
-          }
+          if (ended.some((row) => row.key === key)) yield* place.change((now) => leave(now, end("too_many_parked")))
           yield* crowdedOut(ended.filter((row) => row.key !== key))
         })
       const settle = (exit: LifeExit) =>
@@ -167,6 +176,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           yield* slotIsFree
           const state = yield* place.state
           const departure = state._tag === "Leaving" ? state.to : leaving(departureOf(exit, opening))
+          if (departure._tag === "Ended") streams.close(key)
           yield* place.release
           yield* Deferred.failCause(handle.ready, whyNotReady(exit, departure, opening))
           yield* Deferred.succeed(handle.done, departure)

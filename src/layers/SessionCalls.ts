@@ -1,4 +1,5 @@
 import { Clock, Deferred, Effect, Option, Ref } from "effect"
+import type { GrantId } from "../domain/Ids.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { encodeError, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
@@ -34,37 +35,40 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
         const entry = Option.getOrUndefined(Registry.find(registry, key))
         if (entry === undefined) return [{ _tag: "parked" }, registry]
         const [begun, state] = begin(entry.state, now, maxCalls, isActivity)
-        return [begun === "over" ? { _tag: "over" } : { _tag: begun, entry }, begun === "begun" ? Registry.changeState(registry, key, () => state) : registry]
+        return [begun === "over" ? { _tag: "over" } : { _tag: begun, entry }, begun === "begun" || begun === "leaving" ? Registry.changeState(registry, key, () => state) : registry]
       })
     })
 
   /** Waits for the child where it is just coming up. A caller that leaves until then has not called. Nothing where the child has just gone. */
-  const make = (entry: SessionEntry, request: Request, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
+  const make = (entry: SessionEntry, request: Request, grantId: GrantId, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
     Effect.flatMap(Deferred.poll(entry.handle.ready), Option.getOrElse(() => restore(Deferred.await(entry.handle.ready)))).pipe(
-      Effect.onError(() => placeOf(table, entry.key, entry.state).change((state, now) => finish(state, now, isActivity))),
-      Effect.flatMap((session) => session.call(request))
+      Effect.onError(() => placeOf(table, entry).change((state, now) => finish(state, now, isActivity))),
+      Effect.flatMap((session) => session.call(request, grantId))
     )
 
-  /** `who`: whose row it is that has the key, where the session is parked. */
-  const dispatch = (who: Newcomer, request: Request): Effect.Effect<Call, CallError> => {
+  /** `who`: whose row it is that has the key, where the session is parked; `grantId`: with whose access the call is made. */
+  const dispatch = (who: Newcomer, request: Request, grantId: GrantId): Effect.Effect<Call, CallError> => {
     const isPing = request.method === "ping"
-    const again = Effect.suspend(() => dispatch(who, request))
-    const later = ({ handle }: SessionEntry) => isPing ? pong(request) : Effect.zipRight(Deferred.await(handle.done), again)
+    const again = Effect.suspend(() => dispatch(who, request, grantId))
+    const unbegin = (entry: SessionEntry) => placeOf(table, entry).change((state, now) => finish(state, now, false))
+    const later = (entry: SessionEntry) => Effect.zipRight(Deferred.await(entry.handle.done), again)
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<Call, CallError> => {
         switch (found._tag) {
           case "begun":
-            return Effect.flatMap(make(found.entry, request, !isPing, restore), Option.match({
+            return Effect.flatMap(make(found.entry, request, grantId, !isPing, restore), Option.match({
               onSome: Effect.succeed,
-              onNone: () => restore(later(found.entry))
+              onNone: () => isPing ? pong(request) : restore(later(found.entry))
             }))
           case "full":
             return new SessionBusy({ limit: maxCalls })
           case "over":
             return new SessionEnded()
           case "leaving":
-            return restore(later(found.entry))
+            return isPing
+              ? Effect.zipRight(unbegin(found.entry), pong(request))
+              : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
           case "parked":
             // Of several requests one revives it, and the others find it starting.
             return isPing ? pong(request) : restore(Effect.zipRight(
@@ -75,10 +79,10 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
       }))
   }
 
-  return (who: Newcomer, request: Request): Effect.Effect<Call, CallError> => {
+  return (who: Newcomer, request: Request, grantId: GrantId): Effect.Effect<Call, CallError> => {
     const refused = refusal(request.method, request.params)
     return refused === undefined
-      ? dispatch(who, request)
+      ? dispatch(who, request, grantId)
       : Effect.sync(() => answered(encodeError(request.id, ErrorCode.invalidParams, refused)))
   }
 }

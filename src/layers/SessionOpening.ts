@@ -44,8 +44,7 @@ export const makeSessionOpening = (start: SessionStart) =>
           initializeParams: initialize.params ?? {},
           told: first.result,
           logLevel: undefined,
-          subscriptions: [],
-          missed: []
+          subscriptions: []
         }
         yield* rows.insert({ key, grantId, userId, clientKey, openedBy }, handshake)
         if (openedBy === "broker") yield* first.generation.notify(initialized)
@@ -58,13 +57,14 @@ export const makeSessionOpening = (start: SessionStart) =>
         const kept = yield* rows.kept(key)
         if (Option.isNone(kept)) return yield* new SessionEnded()
         if (!(yield* grants.isLive(grantId))) return yield* new GrantOver()
-        const { crashes, handshake: before } = kept.value
-        const first = yield* start.first({ ...options, userId, opening: { _tag: "Again", handshake: before } }, scope).pipe(
+        const { crashes, handshake } = kept.value
+        // From here on: what is only parked may be crowded out or swept.
+        if (!(yield* rows.revive(key))) return yield* new SessionEnded()
+        const first = yield* start.first({ ...options, userId, opening: { _tag: "Again", handshake } }, scope).pipe(
           Effect.catchTags({ Incompatible: () => new CannotResume(), InitializeRefused: () => new CannotResume() })
         )
-        const handshake: Handshake = { ...before, missed: [] }
         // The row is asked last: whoever ends a session says so there.
-        if (!(yield* grants.isLive(grantId)) || !(yield* rows.revive(key, handshake))) return yield* new SessionEnded()
+        if (!(yield* grants.isLive(grantId)) || !(yield* rows.revive(key))) return yield* new SessionEnded()
         return { first, handshake, crashes }
       })
 

@@ -1,6 +1,6 @@
 import { Clock, Data, Duration, Effect, Option, Queue, Redacted } from "effect"
 import type { UserId } from "../domain/Ids.ts"
-import type { Departure, ParkReason } from "../domain/SessionState.ts"
+import type { Departure } from "../domain/SessionState.ts"
 import { forChild, park } from "../domain/SessionState.ts"
 import { rotationRetry, spread, untilNothingRemains } from "../services/Schedules.ts"
 import type { AccessToken, UpstreamTokens } from "../services/UpstreamTokens.ts"
@@ -21,6 +21,8 @@ export interface RotationOptions {
   readonly isStateful: boolean
   /** Parks the session unless it is in use, in one step with the look. Gives whether it was parked. */
   readonly parkUnlessInUse: Effect.Effect<boolean>
+  /** The token is over: the session leaves in the same moment, however long its next child takes to stop. */
+  readonly expire: Effect.Effect<void>
   readonly onReplaced: (next: Started) => Effect.Effect<void>
 }
 
@@ -49,9 +51,10 @@ export const makeRotation = (options: RotationOptions): Effect.Effect<Rotation> 
       Effect.map(Clock.currentTimeMillis, (now) => Duration.millis(at(generations.token()) - now))
     const isHeld = (token: AccessToken) => Redacted.value(token.token) === Redacted.value(generations.token().token)
 
-    const leaving = (reason: ParkReason) => forChild(park(reason), isStateful)
     const again = <A, E extends { readonly _tag: string }>(step: Effect.Effect<A, E>): Effect.Effect<A> =>
       step.pipe(
+        // The race below would not notice that one of its watches has died.
+        Effect.catchAllDefect((defect) => Effect.zipRight(Effect.logError("session.rotation_died", defect), new NotRenewed())),
         // That Forgejo gives no token is logged once for the user, where it is asked.
         Effect.tapError(({ _tag }) =>
           Effect.annotateLogs(forgejoSays.has(_tag) ? Effect.logDebug("session.rotation_failed") : Effect.logWarning("session.rotation_failed"), { reason: _tag })),
@@ -68,7 +71,7 @@ export const makeRotation = (options: RotationOptions): Effect.Effect<Rotation> 
     /** Whether the session is in use is asked once, and before it waits for its turn. */
     const renew = (turn: Effect.Effect<void>): Effect.Effect<Option.Option<Departure>> =>
       Effect.gen(function*() {
-        if (isStateful || (yield* parkUnlessInUse)) return Option.some(leaving("rotated"))
+        if (yield* parkUnlessInUse) return Option.some<Departure>(park("rotated"))
         yield* turn
         yield* replace
         return Option.none()
@@ -82,12 +85,13 @@ export const makeRotation = (options: RotationOptions): Effect.Effect<Rotation> 
 
     const suspicion = Effect.suspend(() => tokens.suspect(userId, generations.token().token)).pipe(
       // Gone ends the grant, and the session with it; of the rest the next refused call reminds us.
-      Effect.orElseSucceed(() => Option.none<AccessToken>())
+      Effect.orElseSucceed(() => Option.none<AccessToken>()),
+      Effect.catchAllDefect((defect) => Effect.as(Effect.logError("session.suspicion_died", defect), Option.none<AccessToken>()))
     )
     const doubting = untilSome(Effect.flatMap(Effect.zipRight(Queue.take(doubts), suspicion), (other) =>
-      Option.isNone(other) || isHeld(other.value) ? Effect.succeedNone : renew(Effect.void)))
+      isStateful || Option.isNone(other) || isHeld(other.value) ? Effect.succeedNone : renew(Effect.void)))
 
-    const expired = Effect.as(Effect.repeat(remainingUntil((token) => token.expiresAt), untilNothingRemains), leaving("token_expired"))
+    const expired = Effect.as(Effect.repeat(remainingUntil((token) => token.expiresAt), untilNothingRemains).pipe(Effect.zipRight(options.expire)), forChild(park("token_expired"), isStateful))
 
     return {
       keepFresh: Effect.raceAll([renewing, doubting, expired]),

@@ -2,8 +2,9 @@ import { SqlClient, SqlSchema } from "@effect/sql"
 import type { Fragment } from "@effect/sql/Statement"
 import { Clock, Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Handshake } from "../domain/Handshake.ts"
-import { missing } from "../domain/Handshake.ts"
+import { isKept, missing } from "../domain/Handshake.ts"
 import { GrantId, SessionKey } from "../domain/Ids.ts"
+import type { Notification } from "../domain/JsonRpc.ts"
 import { endedSessionKept } from "../domain/Lifetimes.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { type Kept, SessionRow, SessionRows } from "../services/SessionRows.ts"
@@ -19,16 +20,15 @@ const KeptRow = Schema.Struct({
   told: JsonObject,
   logLevel: Schema.NullOr(Schema.String),
   subscriptions: Schema.parseJson(Schema.Array(Schema.String)),
-  missed: Schema.parseJson(Schema.Array(Missed)),
   crashes: Schema.parseJson(Schema.Array(Schema.Number))
 })
 
+const MissedRow = Schema.Struct({ missed: Schema.parseJson(Schema.Array(Missed)) })
+
 const columnsOf = (handshake: Handshake) => ({
-  initialize_params: JSON.stringify(handshake.initializeParams),
   initialize_result: JSON.stringify(handshake.told),
   log_level: handshake.logLevel ?? null,
-  subscriptions: JSON.stringify(handshake.subscriptions),
-  missed: JSON.stringify(handshake.missed)
+  subscriptions: JSON.stringify(handshake.subscriptions)
 })
 
 // A store that fails is a defect: nobody above can do anything about it but answer 500.
@@ -65,19 +65,31 @@ const make = Effect.gen(function*() {
     Request: SessionKey,
     Result: KeptRow,
     execute: (key) =>
-      sql`select initialize_params as "initializeParams", initialize_result as told, log_level as "logLevel", subscriptions, missed, crashes
+      sql`select initialize_params as "initializeParams", initialize_result as told, log_level as "logLevel", subscriptions, crashes
         from sessions where key = ${key} and state <> 'ended'`
   })
   const kept = (key: SessionKey) =>
-    Effect.map(Effect.orDie(findKept(key)), Option.map(({ crashes, logLevel, missed, ...rest }): Kept => ({
+    Effect.map(Effect.orDie(findKept(key)), Option.map(({ crashes, logLevel, ...rest }): Kept => ({
       crashes,
-      handshake: { ...rest, logLevel: logLevel ?? undefined, missed: missed.map((each) => ({ ...each, params: each.params })) }
+      handshake: { ...rest, logLevel: logLevel ?? undefined }
     })))
+  const findMissed = SqlSchema.findOne({
+    Request: SessionKey,
+    Result: MissedRow,
+    execute: (key) => sql`select missed from sessions where key = ${key} and state <> 'ended'`
+  })
+  const missedOf = (key: SessionKey) =>
+    Effect.map(findMissed(key), (found) => Option.match(found, {
+      onNone: (): ReadonlyArray<Notification> => [],
+      onSome: ({ missed }) => missed.map((each) => ({ ...each, params: each.params }))
+    }))
+  const putMissed = (key: SessionKey, missed: ReadonlyArray<Notification>) =>
+    sql`update sessions set missed = ${JSON.stringify(missed)} where key = ${key} and state <> 'ended'`
   const newestUnclaimed = SqlSchema.findOne({
     Request: GrantId,
-    Result: Schema.Struct({ key: SessionKey }),
+    Result: SessionRow,
     execute: (grantId) =>
-      sql`select key from sessions where grant_id = ${grantId} and claimed_at is null and state <> 'ended' order by rowid desc limit 1`
+      sql`select ${columns} from sessions where grant_id = ${grantId} and claimed_at is null and state <> 'ended' order by rowid desc limit 1`
   })
 
   return SessionRows.of({
@@ -91,6 +103,7 @@ const make = Effect.gen(function*() {
             client_key: row.clientKey,
             opened_by: row.openedBy,
             state: "live",
+            initialize_params: JSON.stringify(handshake.initializeParams),
             ...columnsOf(handshake),
             created_at: now,
             last_used_at: now
@@ -99,18 +112,17 @@ const make = Effect.gen(function*() {
     find: (key) => Effect.orDie(find(key)),
     kept,
     claim: (key) => atNow((now) => sql`update sessions set claimed_at = ${now} where key = ${key} and claimed_at is null`).pipe(Effect.asVoid),
-    revive: (key, handshake) =>
-      atNow((now) =>
-        sql`update sessions set state = 'live', last_used_at = ${now}, ${sql.update(columnsOf(handshake))} where key = ${key} and state <> 'ended' returning key`
-      ).pipe(Effect.map((rows) => rows.length === 1)),
+    revive: (key) =>
+      atNow((now) => sql`update sessions set state = 'live', last_used_at = ${now} where key = ${key} and state <> 'ended' returning key`).pipe(Effect.map((rows) => rows.length === 1)),
     keepHandshake: (key, handshake) =>
       Effect.orDie(Effect.asVoid(sql`update sessions set ${sql.update(columnsOf(handshake))} where key = ${key} and state <> 'ended'`)),
-    // One step: two that come together are both kept.
+    // In one step each: two that come together are both kept, and each is given once.
     miss: (key, notification) =>
-      Effect.flatMap(kept(key), Option.match({
-        onNone: () => Effect.void,
-        onSome: ({ handshake }) => sql`update sessions set missed = ${JSON.stringify(missing(handshake, notification).missed)} where key = ${key} and state <> 'ended'`
-      })).pipe(sql.withTransaction, Effect.orDie, Effect.asVoid),
+      isKept(notification)
+        ? Effect.flatMap(missedOf(key), (missed) => putMissed(key, missing(missed, notification))).pipe(sql.withTransaction, Effect.orDie, Effect.asVoid)
+        : Effect.void,
+    takeMissed: (key) =>
+      Effect.tap(missedOf(key), (missed) => missed.length === 0 ? Effect.void : putMissed(key, [])).pipe(sql.withTransaction, Effect.orDie),
     leave: (key, departure, lastUsedAt, crashes) =>
       Effect.orDie(sql`update sessions set last_used_at = max(last_used_at, ${Math.floor(lastUsedAt)}),
           state = case state when 'live' then 'parked' else state end,
@@ -128,7 +140,7 @@ const make = Effect.gen(function*() {
       Effect.zipRight(Effect.flatMap(Clock.currentTimeMillis, (now) =>
         end("kept_too_long", sql`state = 'parked' and last_used_at <= ${Math.floor(now) - Duration.toMillis(config.sessionKeep)}`)))
     ),
-    newestUnclaimed: (grantId) => Effect.map(Effect.orDie(newestUnclaimed(grantId)), Option.map(({ key }) => key)),
+    newestUnclaimed: (grantId) => Effect.orDie(newestUnclaimed(grantId)),
     used: (uses) => {
       const whole = uses.map(({ at, key }) => ({ key, at: Math.floor(at) }))
       return whole.length === 0 ? Effect.void : Effect.orDie(Effect.asVoid(

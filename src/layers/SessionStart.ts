@@ -49,8 +49,27 @@ export type StartError = StartFailed | InitializeRefused | Incompatible | Upstre
 /** The child exited before it answered. Its stderr is no evidence of the reason. */
 class ExitedEarly extends Data.TaggedError("ExitedEarly")<{ readonly gone: ChildGone }> {}
 
-/** How many children are replaced at one time: half of what may start, so that clients who wait always find room. */
-const replacedAtOnce = (maxStarts: number): number => Math.max(1, Math.floor(maxStarts / 2))
+/** Of what may start at one time, one user's and what replaces other children take half each, so that others who wait always find room. */
+const half = (maxStarts: number): number => Math.max(1, Math.floor(maxStarts / 2))
+
+/** One semaphore for each user who is starting something. */
+const makeShares = (permits: number) => {
+  const shares = new Map<UserId, { readonly semaphore: Effect.Semaphore; users: number }>()
+  return (userId: UserId) => <A, E>(run: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        const share = shares.get(userId) ?? { semaphore: Effect.unsafeMakeSemaphore(permits), users: 0 }
+        share.users++
+        shares.set(userId, share)
+        return share
+      }),
+      ({ semaphore }) => semaphore.withPermits(1)(run),
+      (share) =>
+        Effect.sync(() => {
+          if (--share.users === 0) shares.delete(userId)
+        })
+    )
+}
 
 /**
  * Starts children and has them answer `initialize`. forgejo-mcp asks Forgejo with the user's token before it reads
@@ -63,7 +82,8 @@ export const makeSessionStart = Effect.gen(function*() {
   const deadlines = yield* Deadlines
   const tokens = yield* UpstreamTokens
   const slots = yield* Effect.makeSemaphore(config.maxStarts)
-  const replacing = yield* Effect.makeSemaphore(replacedAtOnce(config.maxStarts))
+  const replacing = yield* Effect.makeSemaphore(half(config.maxStarts))
+  const ofUser = makeShares(half(config.maxStarts))
 
   const answerOf = Effect.fnUntraced(function*(generation: Generation, request: Request) {
     const call = yield* Effect.suspend(() => generation.begin(request, () => Effect.void))
@@ -92,11 +112,14 @@ export const makeSessionStart = Effect.gen(function*() {
     if (opening._tag === "Again") {
       if (!isCompatible(opening.handshake.told, result)) return yield* new Incompatible({ found: result })
       yield* generation.notify(initialized)
-      for (const again of replayOf(opening.handshake)) {
-        const { error: refused } = yield* answerOf(generation, again)
-        if (refused !== undefined) yield* Effect.annotateLogs(Effect.logWarning("session.replay_refused"), { child: request.label, method: again.method })
-      }
-      for (const notification of opening.handshake.missed) yield* generation.notify(notification)
+      // Side by side: a child that takes its time for each does not take it for all.
+      yield* Effect.forEach(replayOf(opening.handshake), (again) =>
+        Effect.flatMap(answerOf(generation, again), ({ error: refused }) => refused === undefined
+          ? Effect.void
+          : Effect.annotateLogs(Effect.logWarning("session.replay_refused"), { child: request.label, method: again.method })), {
+        concurrency: "unbounded",
+        discard: true
+      })
     }
     return { child, generation, token, result, line, scope } satisfies Started
   })
@@ -125,10 +148,10 @@ export const makeSessionStart = Effect.gen(function*() {
     // What the start waits for: the reason, where the time runs out.
     let waitsFor: StartFailed["category"] = "too many starts at once"
     const attemptInSlot = (held: AccessToken) =>
-      slots.withPermits(1)(Effect.suspend(() => {
+      ofUser(request.userId)(slots.withPermits(1)(Effect.suspend(() => {
         waitsFor = "child did not answer"
         return attempt(held, request, parent)
-      }))
+      })))
     const withFreshToken = (early: ExitedEarly) =>
       Effect.gen(function*() {
         waitsFor = "Forgejo unreachable"

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import type { SessionKey } from "../domain/Ids.ts"
+import type { GrantId, SessionKey } from "../domain/Ids.ts"
 import type { Call } from "../services/Sessions.ts"
 import { CallChannel } from "./CallChannel.ts"
 
@@ -9,20 +9,25 @@ import { CallChannel } from "./CallChannel.ts"
  * They belong to their requests and hang from a session, not from a child: parking and rotation do not touch them.
  */
 export class SessionStreams {
-  private readonly open = new Map<SessionKey, CallChannel>()
+  private readonly open = new Map<SessionKey, { readonly channel: CallChannel; readonly grantId: GrantId }>()
+  private isOver = false
 
-  /** Takes the place of an older one, which ends: its connection is often half dead, and nobody would tell. */
-  attach(key: SessionKey): Effect.Effect<Call, never, Scope.Scope> {
+  /**
+   * A stream that is listened to with a grant. Takes the place of an older one, which ends: its connection is often half
+   * dead, and nobody would tell.
+   */
+  attach(key: SessionKey, grantId: GrantId): Effect.Effect<Call, never, Scope.Scope> {
     return Effect.acquireRelease(
       Effect.sync(() => {
         this.close(key)
         const channel = new CallChannel()
-        this.open.set(key, channel)
+        if (this.isOver) channel.complete("")
+        else this.open.set(key, { channel, grantId })
         return channel
       }),
       (channel) =>
         Effect.sync(() => {
-          if (this.open.get(key) === channel) this.open.delete(key)
+          if (this.open.get(key)?.channel === channel) this.open.delete(key)
         })
     )
   }
@@ -33,18 +38,25 @@ export class SessionStreams {
 
   /** False where there is no stream. A client that does not read loses what is beyond the outbox's limit. */
   publish(key: SessionKey, line: string): boolean {
-    const channel = this.open.get(key)
-    channel?.interim(line)
-    return channel !== undefined
+    const stream = this.open.get(key)
+    stream?.channel.interim(line)
+    return stream !== undefined
   }
 
   /** Ends the session's stream. */
   close(key: SessionKey): void {
-    this.open.get(key)?.complete("")
+    this.open.get(key)?.channel.complete("")
     this.open.delete(key)
   }
 
+  /** Ends the streams that are listened to with this grant. */
+  closeOf(grantId: GrantId): void {
+    for (const [key, stream] of [...this.open]) if (stream.grantId === grantId) this.close(key)
+  }
+
+  /** For the daemon stops: what is just being opened ends, too. */
   closeAll(): void {
+    this.isOver = true
     for (const key of [...this.open.keys()]) this.close(key)
   }
 }

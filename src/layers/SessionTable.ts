@@ -1,6 +1,5 @@
 import type { Deferred } from "effect"
 import { Clock, Effect, Option, Ref } from "effect"
-import type { SessionKey } from "../domain/Ids.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { Departure, SessionState } from "../domain/SessionState.ts"
 import { leave } from "../domain/SessionState.ts"
@@ -29,20 +28,23 @@ export interface Place {
   readonly release: Effect.Effect<void>
 }
 
-export const placeOf = (table: SessionTable, key: SessionKey, initial: SessionState): Place => {
+export const placeOf = (table: SessionTable, { handle, key, state: initial }: Pick<SessionEntry, "handle" | "key" | "state">): Place => {
+  // Whoever waited may come when the key has its next incarnation, whose state is not theirs to change.
+  const here = (registry: Registry.Registry<Incarnation>) => Option.filter(Registry.find(registry, key), (entry) => entry.handle === handle)
   const stateIn = (registry: Registry.Registry<Incarnation>): SessionState =>
-    Option.match(Registry.find(registry, key), { onNone: () => initial, onSome: ({ state }) => state })
+    Option.match(here(registry), { onNone: () => initial, onSome: ({ state }) => state })
+  const changed = (registry: Registry.Registry<Incarnation>, to: (state: SessionState) => SessionState) =>
+    Option.isSome(here(registry)) ? Registry.changeState(registry, key, to) : registry
   return {
     state: Effect.map(Ref.get(table), stateIn),
     change: (to) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Ref.update(table, (registry) => Registry.changeState(registry, key, (state) => to(state, now)))),
+      Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(table, (registry) => changed(registry, (state) => to(state, now)))),
     leaveIf: (isRight, to) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
         Ref.modify(table, (registry) => {
           const leaves = isRight(stateIn(registry), now)
-          return [leaves, leaves ? Registry.changeState(registry, key, (state) => leave(state, to)) : registry]
+          return [leaves, leaves ? changed(registry, (state) => leave(state, to)) : registry]
         })),
-    release: Ref.update(table, (registry) => Registry.release(registry, key))
+    release: Ref.update(table, (registry) => Option.isSome(here(registry)) ? Registry.release(registry, key) : registry)
   }
 }

@@ -1,4 +1,4 @@
-import { Context, Deferred, Effect, FiberSet, Layer, Option, PubSub, Queue, Redacted, Ref, Scope } from "effect"
+import { Context, Deferred, Effect, Either, FiberSet, Layer, Option, PubSub, Queue, Redacted, Ref, Scope } from "effect"
 import { version } from "../domain/Build.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
@@ -16,7 +16,7 @@ import { SessionRows } from "../services/SessionRows.ts"
 import type { Call } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionUnknown } from "../services/Sessions.ts"
 import type { Newcomer } from "./SessionAdmission.ts"
-import { dismiss, makeAdmission } from "./SessionAdmission.ts"
+import { dismiss, makeAdmission, stop } from "./SessionAdmission.ts"
 import { makeSessionBody } from "./SessionBody.ts"
 import { makeSessionCalls } from "./SessionCalls.ts"
 import { SessionStreams } from "./SessionStreams.ts"
@@ -60,21 +60,22 @@ const make = Effect.gen(function*() {
     const isOver = typeof found.state === "string" ? found.state === "ended" : found.state._tag === "Leaving" && found.state.to._tag === "Ended"
     if (isOver) return yield* new SessionEnded()
     if (found.claimed) return found
-    yield* Ref.update(table, (registry) => Registry.change(registry, key, (unclaimed) => ({ ...unclaimed, claimed: true })))
+    // The row first: what is claimed in the table is not asked of the row again.
     yield* rows.claim(key)
+    yield* Ref.update(table, (registry) => Registry.change(registry, key, (unclaimed) => ({ ...unclaimed, claimed: true })))
     return { ...found, claimed: true }
   })
 
   const notify = (key: SessionKey, notification: Notification): Effect.Effect<void> =>
     Effect.flatMap(Ref.get(table), (registry) => {
       const entry = Option.getOrUndefined(Registry.find(registry, key))
-      if (entry !== undefined && entry.state._tag !== "Leaving") {
-        return Effect.zipRight(
-          placeOf(table, key, entry.state).change(touch),
+      // One that is just coming up takes from its row what was missed.
+      return entry === undefined || entry.state._tag !== "Live"
+        ? rows.miss(key, notification)
+        : Effect.zipRight(
+          placeOf(table, entry).change(touch),
           Effect.ignore(Effect.flatMap(Deferred.await(entry.handle.ready), (session) => session.notify(notification)))
         )
-      }
-      return rows.miss(key, notification)
     })
 
   const newcomer = (grant: Grant, openedBy: SessionEntry["openedBy"], key: SessionKey): Newcomer => ({
@@ -95,16 +96,19 @@ const make = Effect.gen(function*() {
     const registry = yield* Ref.get(table)
     if (Option.exists(Registry.find(registry, key), (entry) => entry.adopted)) return
     yield* Ref.update(table, (current) => Registry.change(current, key, (entry) => ({ ...entry, adopted: true })))
-    const older = Registry.ofGrant(registry, grant.id).filter((entry) => !entry.claimed && entry.key !== key && isIdle(entry.state))
+    const older = Registry.ofGrant(registry, grant.id).filter((entry) => !entry.claimed && entry.key !== key)
     const superseded = forChild(park("superseded"), config.childStateful)
-    yield* Effect.forEach(older, (entry) => dismiss(table, entry, superseded), { discard: true })
+    yield* Effect.forEach(older, (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, superseded)), { discard: true })
   })
 
   const callDefault = Effect.fnUntraced(function*(grant: Grant, protocolVersion: string, request: Request) {
     const newest = yield* rows.newestUnclaimed(grant.id)
     if (Option.isSome(newest)) {
-      yield* adopt(grant, newest.value)
-      return { call: yield* dispatch(newcomer(grant, "client", newest.value), request), opened: undefined }
+      yield* adopt(grant, newest.value.key)
+      // One that turns out to be over is nobody's loss: no id was sent.
+      const call = yield* Effect.either(dispatch(newest.value, request, grant.id))
+      if (Either.isRight(call)) return { call: call.right, opened: undefined }
+      if (call.left._tag !== "SessionEnded") return yield* call.left
     }
     const initialize: Request = {
       _tag: "Request",
@@ -114,11 +118,17 @@ const make = Effect.gen(function*() {
     }
     const { id, key } = yield* newId
     const { entry, isNew } = yield* admit(newcomer(grant, "broker", key), { _tag: "New", initialize }, (registry) => Registry.brokersOwn(registry, grant.id))
-    return { call: yield* dispatch(entry, request), opened: isNew ? id : undefined }
+    return { call: yield* dispatch(entry, request, grant.id), opened: isNew ? id : undefined }
   })
 
   /** Revocation reaches everything that hangs from the grant: children, streams, and what is only a row. */
   const endOfGrant = Effect.fnUntraced(function*(grantId: GrantId) {
+    // With other sessions of the user and client, too, which other grants have opened: what it asked there is over.
+    streams.closeOf(grantId)
+    for (const { handle } of yield* entries) {
+      const session = yield* Deferred.poll(handle.ready)
+      if (Option.isSome(session)) yield* Effect.ignore(Effect.flatMap(session.value, ({ giveUp }) => giveUp("The sign-in with which this was called is over.", grantId)))
+    }
     const held = Registry.ofGrant(yield* Ref.get(table), grantId)
     yield* Effect.forEach(held, (entry) => dismiss(table, entry, end("grant_ended")), { discard: true })
     const keys = new Set(held.map(({ key }) => key))
@@ -153,19 +163,19 @@ const make = Effect.gen(function*() {
       )
     }),
     call: (grant, id, request) =>
-      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request)).pipe(
+      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request, grant.id)).pipe(
         // Where the session ended because the caller's sign-in did, that is what the caller has to know.
         Effect.catchTag("SessionEnded", (over) =>
           Effect.flatMap(grants.isLive(grant.id), (isLive): Effect.Effect<never, SessionEnded | GrantOver> => isLive ? over : new GrantOver()))
       ),
-    // Between being found and being called a session may end; another one is as good.
+    // The broker's own one may end between being found and being called.
     callDefault: (grant, protocolVersion, request) =>
       Effect.retry(callDefault(grant, protocolVersion, request), { times: 1, while: (error) => error._tag === "SessionEnded" }),
     notify: (grant, id, notification) => Effect.flatMap(lookUp(grant, id), ({ key }) => notify(key, notification)),
     notifyDefault: (grant, notification) =>
-      Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: (key) => notify(key, notification) })),
+      Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: ({ key }) => notify(key, notification) })),
     stream: (grant, id) =>
-      Effect.flatMap(lookUp(grant, id), ({ key }): Effect.Effect<Call, never, Scope.Scope> => streams.attach(key)).pipe(
+      Effect.flatMap(lookUp(grant, id), ({ key }): Effect.Effect<Call, never, Scope.Scope> => streams.attach(key, grant.id)).pipe(
         // A session that has ended since has closed the streams that it had.
         Effect.tap(() => lookUp(grant, id))
       ),

@@ -7,7 +7,7 @@ import { spend, unspent } from "../domain/MinuteBudget.ts"
 import { isStale, staleAt } from "../domain/UpstreamPair.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import type { Grants } from "../services/Grants.ts"
-import { upstreamRetry } from "../services/Schedules.ts"
+import { untilAllowed, upstreamRetry } from "../services/Schedules.ts"
 import type { Sealing } from "../services/Sealing.ts"
 import { Upstream, type UpstreamRefused, UpstreamUnavailable } from "../services/Upstream.ts"
 import { type AccessToken, UpstreamGone, UpstreamTokens } from "../services/UpstreamTokens.ts"
@@ -186,12 +186,13 @@ const make = Effect.gen(function*() {
   })
 
   /** One question for `suspect`. It looks again first: the token may have been replaced while it waited for its turn. */
-  const question = Effect.fnUntraced(function*(userId: UserId, token: Redacted.Redacted) {
+  const question: (userId: UserId, token: Redacted.Redacted) => Effect.Effect<Option.Option<AccessToken>, UpstreamGone | UpstreamUnavailable> = Effect.fnUntraced(function*(userId, token) {
     const held = yield* ours(userId, token)
     if (Option.isNone(held)) return Option.some(yield* current(userId))
     const now = yield* Clock.currentTimeMillis
     const wait = yield* Ref.modify(asked, (budget) => spend(budget, userId, now, questionsPerMinute))
-    if (wait > 0) return Option.none()
+    // Nobody waits for the outcome but the session, which has nothing better to do with its doubt.
+    if (wait > 0) return yield* Effect.zipRight(Effect.schedule(Effect.void, untilAllowed(wait)), Effect.suspend(() => question(userId, token)))
     // Once: nobody waits for the outcome, and the next failed call asks again.
     const refused = yield* upstream.userinfo(token).pipe(
       Effect.as(false),

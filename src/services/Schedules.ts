@@ -2,9 +2,12 @@ import { Duration, Schedule } from "effect"
 
 /** All waiting of the broker, by name. */
 
-/** Recurs after what its step says remains, and ends once nothing does: exact, and without polling. */
+/**
+ * Recurs after what its step says remains, and ends once nothing does: exact, and without polling. Each day it looks again:
+ * a timer takes 24 days at most.
+ */
 export const untilNothingRemains = Schedule.identity<Duration.Duration>().pipe(
-  Schedule.addDelay((remaining) => remaining),
+  Schedule.addDelay(Duration.min("1 day")),
   Schedule.whileOutput(Duration.greaterThan(Duration.zero))
 )
 
@@ -36,6 +39,9 @@ export const upstreamRetry = Schedule.exponential("250 millis").pipe(
   Schedule.upTo("8 seconds"),
   Schedule.intersect(Schedule.recurs(5))
 )
+
+/** Once, when a question that is limited per minute may be asked again. */
+export const untilAllowed = (millis: number) => Schedule.fromDelay(millis)
 
 /**
  * When a child could not be replaced although its token nears its end: a second, doubling up to half a minute, with

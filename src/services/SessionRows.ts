@@ -39,10 +39,13 @@ export class SessionRows extends Context.Tag("fjmcp/SessionRows")<SessionRows, {
   /** The client sent the id back for the first time. */
   readonly claim: (key: SessionKey) => Effect.Effect<void>
   /** A parked session has a child again. False where it has ended meanwhile: then nothing was changed. */
-  readonly revive: (key: SessionKey, handshake: Handshake) => Effect.Effect<boolean>
+  readonly revive: (key: SessionKey) => Effect.Effect<boolean>
+  /** All but the client's parameters of `initialize`, which never change. */
   readonly keepHandshake: (key: SessionKey, handshake: Handshake) => Effect.Effect<void>
-  /** What a parked session is told goes to its next child. */
+  /** What a session is told while it has no child is kept for the next one. */
   readonly miss: (key: SessionKey, notification: Notification) => Effect.Effect<void>
+  /** Gives what was kept so, once. */
+  readonly takeMissed: (key: SessionKey) => Effect.Effect<ReadonlyArray<Notification>>
   /**
    * The session has given its child up. Where its grant has then more parked ones than MAX_PARKED, the least recently
    * used of them end, and are given. What has ended stays so. `crashes`: where they are known.
@@ -60,7 +63,7 @@ export class SessionRows extends Context.Tag("fjmcp/SessionRows")<SessionRows, {
   /** Ends what is parked for longer than SESSION_KEEP, and gives it; deletes what ended 30 days ago. */
   readonly sweep: Effect.Effect<ReadonlyArray<SessionRow>>
   /** The newest session of the grant whose id nobody has sent back, live or parked. */
-  readonly newestUnclaimed: (grantId: GrantId) => Effect.Effect<Option.Option<SessionKey>>
+  readonly newestUnclaimed: (grantId: GrantId) => Effect.Effect<Option.Option<SessionRow>>
   /** Writes when live sessions were last used. */
   readonly used: (uses: ReadonlyArray<{ readonly key: SessionKey; readonly at: number }>) => Effect.Effect<void>
 }>() {}

@@ -40,7 +40,7 @@ export class UpstreamTokens extends Context.Tag("fjmcp/UpstreamTokens")<Upstream
   readonly recheck: (userId: UserId, token: Redacted.Redacted) => Effect.Effect<AccessToken, UpstreamGone | UpstreamUnavailable>
   /**
    * To be called after a child answered a call with an error: the reason may be that Forgejo does not take `token` any
-   * more. Asks userinfo, at most twice in any minute and user, and once for all who suspect the same token meanwhile.
+   * more. Asks userinfo, at most twice in any minute and user, beyond which it waits, and once for all who suspect the same token meanwhile.
    * Nothing where the token is fine, or that cannot be told now. Else the token to go on with: the stored one where
    * another has taken the place of `token` since (nobody is asked then), or the renewed one; gone as in `recheck`.
    */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import { classify, encodeError, encodeRequest, nestsDeeperThan, parse } from "../../src/domain/JsonRpc.ts"
+import { classify, encodeError, encodeRequest, isTooComplex, parse } from "../../src/domain/JsonRpc.ts"
 
 const left = <A, E>(either: Either.Either<A, E>) => Either.isLeft(either) ? either.left : assert.fail("it was accepted")
 
@@ -37,10 +37,13 @@ describe("JSON-RPC", () => {
 
   it("measures depth exactly, and does not count brackets in strings", () => {
     const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth)
-    assert.isFalse(nestsDeeperThan(nested(64), 64))
-    assert.isTrue(nestsDeeperThan(nested(65), 64))
-    assert.isFalse(nestsDeeperThan(JSON.stringify({ text: "[[[[\"{{\\" }), 1))
+    assert.isUndefined(isTooComplex(nested(64), 64))
+    assert.strictEqual(isTooComplex(nested(65), 64), "depth")
+    assert.isUndefined(isTooComplex(JSON.stringify({ text: "[[[[\"{{\\" }), 1))
     assert.match(left(parse(nested(200_000), 64)).message, /deeper than 64/)
+    const wide = (count: number) => JSON.stringify(Array.from({ length: count - 1 }, () => []))
+    assert.isTrue(Either.isRight(parse(wide(100_000), 64)))
+    assert.match(left(parse(wide(100_001), 64)).message, /more than 100000 objects and lists/)
   })
 
   it("agrees with a recursive measure on any JSON", () => {
@@ -49,8 +52,8 @@ describe("JSON-RPC", () => {
     fc.assert(fc.property(fc.jsonValue(), (value) => {
       const depth = depthOf(value)
       const text = JSON.stringify(value)
-      assert.isFalse(nestsDeeperThan(text, depth))
-      if (depth > 0) assert.isTrue(nestsDeeperThan(text, depth - 1))
+      assert.isUndefined(isTooComplex(text, depth))
+      if (depth > 0) assert.strictEqual(isTooComplex(text, depth - 1), "depth")
     }))
   })
 
