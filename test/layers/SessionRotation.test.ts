@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, TestClock } from "effect"
 import type { Settings } from "../../src/services/AppConfig.ts"
-import type { Sessions } from "../../src/services/Sessions.ts"
+import { Sessions } from "../../src/services/Sessions.ts"
 import type { FakeChild } from "../fakes/FakeChildren.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
 import { fakeGrant } from "../fakes/FakeGrants.ts"
@@ -65,6 +65,19 @@ describe("rotation", () => {
       assert.deepStrictEqual(yield* responseTo(next), { jsonrpc: "2.0", id: "next", result: { late: true } })
       assert.strictEqual(yield* fateOf(session), "live")
       assert.strictEqual((yield* FakeTokens).asked, 3, "at the start, when it was stale, and when its turn came")
+    }).pipe(Effect.provide(testSessions())))
+
+  it.effect("watches the new child from then on: its crash parks the session", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      const session = yield* inUse
+      yield* renewable
+      yield* TestClock.adjust("90 seconds")
+      assert.deepStrictEqual(play.children.map(({ alive }) => alive), [false, true])
+      play.children[1]?.crash()
+      yield* TestClock.adjust(0)
+      assert.strictEqual(yield* fateOf(session), "parked")
+      assert.strictEqual(yield* (yield* Sessions).size, 0)
     }).pipe(Effect.provide(testSessions())))
 
   it.effect("replays the client's handshake to the new child before it gets a call", () =>
