@@ -26,9 +26,9 @@ export interface Generations {
   /**
    * Make before break: the next child is started and has shaken hands before it takes over. Where it does not come up,
    * the present one goes on. Nothing happens where that holds the token already. Waits until the one that was replaced
-   * last is gone.
+   * last is gone, and asks for the token then.
    */
-  readonly replace: (token: AccessToken) => Effect.Effect<Option.Option<Started>, StartError | NextGone>
+  readonly replace: <E>(token: Effect.Effect<AccessToken, E>) => Effect.Effect<Option.Option<Started>, E | StartError | NextGone>
   /** Completes once no call is open. To be asked when there are no new ones. */
   readonly drained: Effect.Effect<void>
   /** Completes when the child that gets the calls is gone. The end of an older one means nothing. */
@@ -122,8 +122,9 @@ export const makeGenerations = (
       drained: Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.drained, { concurrency: "unbounded", discard: true })),
       replace: (token) =>
         oneAtATime.withPermits(1)(Effect.uninterruptibleMask((restore) =>
-          Redacted.value(token.token) === Redacted.value(current.token.token)
-            ? Effect.succeedNone
-            : Effect.flatMap(restore(Effect.zipRight(Effect.suspend(() => replacedIsGone), startNext(token))), takeOver)))
+          Effect.flatMap(restore(Effect.zipRight(Effect.suspend(() => replacedIsGone), token)), (next) =>
+            Redacted.value(next.token) === Redacted.value(current.token.token)
+              ? Effect.succeedNone
+              : Effect.flatMap(restore(startNext(next)), takeOver))))
     }
   })

@@ -1,4 +1,4 @@
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Option } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit } from "effect"
 import { changesSince } from "../domain/Handshake.ts"
 import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
 import type { Departure } from "../domain/SessionState.ts"
@@ -8,44 +8,20 @@ import type { Child, ChildGone } from "../services/Children.ts"
 import { untilNothingRemains } from "../services/Schedules.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
 import { SessionRows } from "../services/SessionRows.ts"
-import type { OpenError } from "../services/Sessions.ts"
-import { GrantOver, Restarting, SessionEnded } from "../services/Sessions.ts"
 import { UpstreamTokens } from "../services/UpstreamTokens.ts"
 import { sessionEnded } from "./Generation.ts"
 import type { Generations } from "./Generations.ts"
 import { generationsScope, makeGenerations, Processes } from "./Generations.ts"
 import { makeLiveSession } from "./LiveSession.ts"
-import type { CannotResume, Opening } from "./SessionOpening.ts"
+import type { LifeExit } from "./SessionLeaving.ts"
+import { departureOf, whyNotReady } from "./SessionLeaving.ts"
+import type { Opening } from "./SessionOpening.ts"
 import { makeSessionOpening } from "./SessionOpening.ts"
 import { makeRotation } from "./SessionRotation.ts"
 import { makeSessionStart } from "./SessionStart.ts"
 import type { SessionStreams } from "./SessionStreams.ts"
 import type { Place, SessionEntry, SessionTable } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
-
-type LifeError = OpenError | SessionEnded | CannotResume
-type LifeExit = Exit.Exit<Departure, LifeError>
-
-/** How a session leaves whose life has ended so. One that could not be revived is parked as before. */
-const departureOf = (exit: LifeExit, opening: Opening): Departure =>
-  Exit.match(exit, {
-    onSuccess: (departure) => departure,
-    onFailure: (cause) => {
-      if (Cause.isInterrupted(cause)) return park("shutdown")
-      const error = Option.getOrUndefined(Cause.failureOption(cause))
-      if (error?._tag === "CannotResume") return end("incompatible")
-      if (error?._tag === "GrantOver") return end("grant_ended")
-      return opening._tag === "New" ? end("start_failed") : park("start_failed")
-    }
-  })
-
-/** What those are told who waited for a child that did not come up. */
-const whyNotReady = (exit: LifeExit, { reason }: Departure, { _tag }: Opening): Cause.Cause<OpenError | SessionEnded> => {
-  if (reason === "shutdown") return Cause.fail(new Restarting())
-  const over = _tag === "New" ? new GrantOver() : new SessionEnded()
-  if (Exit.isSuccess(exit) || Cause.isInterrupted(exit.cause)) return Cause.fail(over)
-  return Cause.map(exit.cause, (error) => error._tag === "CannotResume" || error._tag === "GrantOver" ? over : error)
-}
 
 /** Completes when the session has been idle for its window, and leaves in the same step. `windows` may change meanwhile: it looks again every `most`. */
 const becomesIdle = (place: Place, windows: () => Parameters<typeof untilIdle>[2], most: number, departure: Departure): Effect.Effect<Departure> =>

@@ -64,7 +64,7 @@ export const makeRotation = (options: RotationOptions): Effect.Effect<Rotation> 
       )
 
     /** Once there is another token: the next child has to come up, however often that takes; the old one serves meanwhile. */
-    const replace = Effect.flatMap(tokens.current(userId), generations.replace).pipe(
+    const replace = generations.replace(tokens.current(userId)).pipe(
       Effect.tap(Option.match({ onNone: () => Effect.void, onSome: options.onReplaced })),
       again
     )
