@@ -25,7 +25,7 @@ layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true
       const ended = ends(broker, 2)
       const revoked = yield* broker.form("/oauth/revoke", client, { token: client.refreshToken })
       assert.strictEqual(revoked.status, 200)
-      const last = /"id":"s","error":\{"code":-32603,"message":"The session ended before the call was answered\."\}\}\n\n$/
+      const last = /"id":"s","error":\{"code":-32603,"message":"The sign-in with which this was called is over\."\}\}\n\n$/
       assert.match(yield* stream.rest, last)
       assert.deepStrictEqual(yield* ended, ["grant_ended", "grant_ended"])
       assert.strictEqual(children().length, 1)
