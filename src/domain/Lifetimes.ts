@@ -12,5 +12,3 @@ export const endedSessionKept = 30 * 24 * 60 * 60_000
 export const handshakeOnlyIdle = 60_000
 /** A session with a call so recently gets its child replaced when its token nears the end; others are parked. */
 export const inUseWindow = 60_000
-/** The longest stop of a child: its input is closed, 2 s, TERM, 3 s, KILL. */
-export const longestStop = 5_000

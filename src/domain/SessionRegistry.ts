@@ -78,12 +78,14 @@ export const release = <H>(registry: Registry<H>, key: SessionKey): Registry<H> 
     }
   })
 
-/** The session among these that was used least recently, of those that can be parked without anybody noticing. */
-const leastRecentlyUsed = <H>(entries: ReadonlyArray<Entry<H>>): Entry<H> | undefined =>
-  entries.filter((entry) => entry.holdsSlot && isIdle(entry.state)).reduce<Entry<H> | undefined>(
+/** The session that was used least recently, of those among these that hold a slot and are in the right state. */
+const leastRecentlyUsed = <H>(entries: ReadonlyArray<Entry<H>>, isRight: (state: SessionState) => boolean): Entry<H> | undefined =>
+  entries.filter((entry) => entry.holdsSlot && isRight(entry.state)).reduce<Entry<H> | undefined>(
     (oldest, entry) => oldest === undefined || lastActivityOf(entry.state) < lastActivityOf(oldest.state) ? entry : oldest,
     undefined
   )
+
+const isLeaving = (state: SessionState): boolean => state._tag === "Leaving"
 
 /**
  * Whose session is parked when all slots are taken: that of the user who holds most. Nobody loses a slot to a user who
@@ -94,7 +96,7 @@ const ofWhoHoldsMost = <H>(registry: Registry<H>, newcomer: UserId): Entry<H> | 
   const users = [...registry.perUser].filter(([userId, held]) => userId === newcomer || held > own).sort(([, a], [, b]) => b - a)
   const entries = entriesOf(registry)
   for (const [userId] of users) {
-    const victim = leastRecentlyUsed(entries.filter((entry) => entry.userId === userId))
+    const victim = leastRecentlyUsed(entries.filter((entry) => entry.userId === userId), isIdle)
     if (victim !== undefined) return victim
   }
   return undefined
@@ -107,7 +109,7 @@ export type Admission<H> =
   /** The user has started as many children as may be within a minute. `wait`: milliseconds until the next one. */
   | { readonly _tag: "Throttled"; readonly wait: number }
 
-/** Takes a slot for a session: a free one, else that of a session that can be parked (`eviction`). */
+/** Takes a slot for a session: a free one, else that of a session that is leaving or can be parked (`eviction`). */
 export const admit = <H>(
   registry: Registry<H>,
   newcomer: Omit<Entry<H>, "holdsSlot">,
@@ -118,11 +120,11 @@ export const admit = <H>(
   const { userId } = newcomer
   const isUserFull = heldBy(registry, userId) >= caps.perUser
   const isFull = isUserFull || registry.slots >= caps.total
+  const giving = isFull ? entriesOf(registry).filter((entry) => !isUserFull || entry.userId === userId) : []
   const victim = !isFull
     ? undefined
-    : isUserFull
-    ? leastRecentlyUsed(entriesOf(registry).filter((entry) => entry.userId === userId))
-    : ofWhoHoldsMost(registry, userId)
+    // One that is leaving gives its slot up anyway.
+    : leastRecentlyUsed(giving, isLeaving) ?? (isUserFull ? leastRecentlyUsed(giving, isIdle) : ofWhoHoldsMost(registry, userId))
   if (isFull && victim === undefined) return { _tag: "Full", cap: isUserFull ? "user" : "total" }
   const [wait, starts] = spend(registry.starts, userId, now, caps.startsPerMinute)
   if (wait > 0) return { _tag: "Throttled", wait }
@@ -141,14 +143,12 @@ export const admit = <H>(
 export interface Patience {
   readonly start: number
   readonly call: number
-  /** The longest stop of a child. */
-  readonly stop: number
 }
 
-/** Milliseconds until the earliest slot can come free, if everything takes as long as it may: of one user's, or of all. */
+/** Milliseconds until the earliest slot can come free, if every start and every call takes as long as it may: of one user's, or of all. */
 export const untilSlot = <H>(registry: Registry<H>, of: UserId | undefined, now: number, patience: Patience): number => {
   const times = entriesOf(registry).filter((entry) => entry.holdsSlot && (of === undefined || entry.userId === of)).map(({ state }) =>
-    state._tag === "Leaving" ? patience.stop : lastActivityOf(state) + (state._tag === "Starting" ? patience.start : patience.call) - now)
+    lastActivityOf(state) + (state._tag === "Starting" ? patience.start : patience.call) - now)
   return Math.max(0, Math.min(...times))
 }
 

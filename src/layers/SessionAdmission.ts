@@ -1,5 +1,4 @@
 import { Clock, Deferred, Duration, Effect, Option, Ref } from "effect"
-import { longestStop } from "../domain/Lifetimes.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { Departure } from "../domain/SessionState.ts"
 import { forChild, leave, park, starting } from "../domain/SessionState.ts"
@@ -40,7 +39,7 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
   const caps: Registry.Caps = { total: config.maxSessions, perUser: config.maxSessionsPerUser, startsPerMinute: config.maxStartsPerMinute }
   // After a restart each of a user's sessions comes back: that must cost nobody more than the time that it takes.
   const capsOfRevivals: Registry.Caps = { ...caps, startsPerMinute: caps.startsPerMinute + caps.perUser }
-  const patience: Registry.Patience = { start: Duration.toMillis(config.startTimeout), call: Duration.toMillis(config.callTimeout), stop: longestStop }
+  const patience: Registry.Patience = { start: Duration.toMillis(config.startTimeout), call: Duration.toMillis(config.callTimeout) }
   const eviction = forChild(park("evicted"), config.childStateful)
 
   /** In one step, so that no two can pass the check: takes a slot and starts the session's fiber, or joins the one that `existing` finds. */

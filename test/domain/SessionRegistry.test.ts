@@ -40,7 +40,8 @@ const victimOf = (registry: Table, entry: Omit<Entry, "holdsSlot">, caps: Partia
 /** Of whom one may be parked for this newcomer, as the design says it and without regard to cost. */
 const evictable = (registry: Table, of: UserId, perUser: number): ReadonlyArray<Entry> => {
   const own = Registry.heldBy(registry, of)
-  return Registry.entriesOf(registry).filter((entry) =>
+  const leaving = Registry.entriesOf(registry).filter((entry) => entry.holdsSlot && entry.state._tag === "Leaving" && (entry.userId === of || own < perUser))
+  return leaving.length > 0 ? leaving : Registry.entriesOf(registry).filter((entry) =>
     entry.holdsSlot && isIdle(entry.state) && (entry.userId === of || (own < perUser && Registry.heldBy(registry, entry.userId) > own)))
 }
 
@@ -63,12 +64,16 @@ const assertRightlyAdmitted = (before: Table, entry: Omit<Entry, "holdsSlot">, c
     return
   }
   assert.isTrue(before.slots === caps.total || own === caps.perUser, "nobody loses a slot where one is free")
-  assert.isTrue(victim.holdsSlot && isIdle(victim.state))
+  const isLeaving = victim.state._tag === "Leaving"
+  assert.isTrue(victim.holdsSlot && (isLeaving || isIdle(victim.state)))
   const held = Registry.heldBy(before, victim.userId)
-  assert.isAtMost(Registry.heldBy(registry, userId), held)
   const candidates = evictable(before, userId, caps.perUser)
-  assert.strictEqual(held, Math.max(...candidates.map((one) => Registry.heldBy(before, one.userId))), "of who holds most")
-  const ofUser = candidates.filter((one) => one.userId === victim.userId)
+  assert.include(candidates.map((one) => one.key), victim.key)
+  if (!isLeaving) {
+    assert.isAtMost(Registry.heldBy(registry, userId), held)
+    assert.strictEqual(held, Math.max(...candidates.map((one) => Registry.heldBy(before, one.userId))), "of who holds most")
+  }
+  const ofUser = candidates.filter((one) => isLeaving || one.userId === victim.userId)
   assert.strictEqual(lastActivityOf(victim.state), Math.min(...ofUser.map(({ state }) => lastActivityOf(state))), "the least recently used")
   assert.deepStrictEqual(Option.getOrThrow(Registry.find(registry, victim.key)), { ...victim, holdsSlot: false, state: leave(victim.state, eviction) })
 }
@@ -154,11 +159,18 @@ describe("the registry of sessions", () => {
     assert.strictEqual(victimOf(even, newcomer(9, 3), { total: 2 }), "s1", "who has nothing gets one")
   })
 
-  it("takes nothing from who has a call in flight, is starting or is leaving", () => {
+  it("takes the slot that is being given up anyway before anybody is parked, and hands it on once", () => {
+    const table = Registry.changeState(idleTable([1, 1, 0], [2, 2, 5], [3, 2, 10]), key(1), (state) => leave(state, end("closed")))
+    const first = admitted(table, newcomer(4, 3), { ...generous, total: 3 })
+    assert.deepStrictEqual([first.victim?.key, first.victim?.state], ["s1", { _tag: "Leaving", to: end("closed"), inFlight: 0, lastActivity: 0 }])
+    assert.strictEqual(victimOf(first.registry, newcomer(5, 4), { total: 3 }), "s2")
+    assert.strictEqual(victimOf(table, newcomer(4, 2), { perUser: 2 }), "s2", "at a user's cap only the user's own")
+  })
+
+  it("takes nothing from who has a call in flight, or is starting", () => {
     const starts = admitted(Registry.empty<number>(), newcomer(1, 1)).registry
-    const leaves = Registry.changeState(idleTable([1, 1, 0]), key(1), (state) => leave(state, park("idle")))
     const calls = Registry.changeState(idleTable([1, 1, 0]), key(1), (state) => begin(state, 1, 9, false)[1])
-    for (const table of [starts, leaves, calls]) assert.strictEqual(victimOf(table, newcomer(2, 1), { perUser: 1 }), "full: user")
+    for (const table of [starts, calls]) assert.strictEqual(victimOf(table, newcomer(2, 1), { perUser: 1 }), "full: user")
   })
 
   it("lets two users who open without end share all slots evenly, and then each takes only its own", () => {
@@ -191,18 +203,16 @@ describe("the registry of sessions", () => {
 })
 
 describe("the wait for a slot", () => {
-  const patience = { start: 30_000, call: 300_000, stop: 5000 }
+  const patience = { start: 30_000, call: 300_000 }
   const callIn = (table: Table, n: number, at: number) => Registry.changeState(table, key(n), (state) => begin(state, at, 9, true)[1])
 
-  it("is the earliest end of a start, a call or a stop, if each takes as long as it may", () => {
+  it("is the earliest end of a start or a call, if each takes as long as it may", () => {
     const calls = callIn(idleTable([1, 1, 0]), 1, 10_000)
     assert.strictEqual(Registry.untilSlot(calls, undefined, 20_000, patience), 290_000)
     const starts = admitted(calls, newcomer(2, 2, 15_000)).registry
     assert.strictEqual(Registry.untilSlot(starts, undefined, 20_000, patience), 25_000)
-    const stops = Registry.changeState(starts, key(1), (state) => leave(state, park("idle")))
-    assert.strictEqual(Registry.untilSlot(stops, undefined, 20_000, patience), 5000)
-    assert.strictEqual(Registry.untilSlot(stops, user(2), 20_000, patience), 25_000, "of the user's own only")
-    assert.strictEqual(Registry.untilSlot(stops, undefined, 9_000_000, patience), 0, "never less than nothing")
+    assert.strictEqual(Registry.untilSlot(starts, user(1), 20_000, patience), 290_000, "of the user's own only")
+    assert.strictEqual(Registry.untilSlot(starts, undefined, 9_000_000, patience), 0, "never less than nothing")
   })
 
   it("does not count on a slot that has been given away", () => {
