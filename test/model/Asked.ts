@@ -20,6 +20,8 @@ export interface Asked {
   readonly opened: () => string | undefined
   sentAt: number
   isSecondTry: boolean
+  /** Of a request without an id. */
+  hasGoneToBrokersOwn: boolean
   /** Nobody waits for it any more, although the child has it. */
   isLeft: boolean
   due: Due | undefined

@@ -1,5 +1,5 @@
 import type { Modelled, SessionModel } from "./SessionModel.ts"
-import { askToken, isIdle, lasts, nextTry, presentOf, startOfMinute } from "./SessionModel.ts"
+import { askToken, inFlightOfChildren, isIdle, lasts, nextTry, presentOf, startOfMinute } from "./SessionModel.ts"
 import { answered, drained, endGrantsOf, isToRotate, leave, lookIfGone, notUp, replace } from "./SessionRules.ts"
 
 interface Event {
@@ -18,7 +18,7 @@ const renew = (model: SessionModel, session: Modelled) => {
 
 /** The token is over. What it let run may finish; whoever calls now waits for the next child. */
 const expire = (model: SessionModel, session: Modelled) => {
-  if (presentOf(session).calls.length === 0) return leave(model, session, "parked")
+  if (inFlightOfChildren(session) === 0) return leave(model, session, "parked")
   Object.assign(session, { state: "leaving", departure: { to: "parked", why: undefined, tags: [] }, drainsUntil: model.now + lasts.drain })
 }
 

@@ -83,6 +83,8 @@ export interface Modelled {
   askAgainAt: number
   /** When its next child is tried: once there is another token, it goes on until one comes up. */
   replaceAt: number | undefined
+  /** Its next child is tried once the one that was replaced last is gone. */
+  waitsForOld: boolean
   crashes: ReadonlyArray<number>
   missed: number
 }
@@ -90,8 +92,10 @@ export interface Modelled {
 /** What the rules leave open, and only the real thing can say. */
 export interface Seen {
   readonly isLive: (label: string) => boolean
-  /** Of a user's session that has just been started for the first time; `known` are those of the others. */
-  readonly newLabel: (user: string, known: ReadonlyArray<string>) => string
+  /** The place of its row: of several that come up in the same moment, either may be the first. */
+  readonly rowOf: (label: string) => number
+  /** Of a session that has just been started for the first time; `known` are those of the others. */
+  readonly newLabel: (opener: Asked, known: ReadonlyArray<string>) => string
 }
 
 export interface SessionModel {
@@ -108,7 +112,6 @@ export interface SessionModel {
   /** While the broker stops nobody gets a child. */
   isClosing: boolean
   readonly goneUsers: Set<string>
-  rows: number
   /** While several sessions end together: what is told to those who wait, once all have ended. */
   untold: Array<() => void> | undefined
   readonly seen: Seen
@@ -125,7 +128,6 @@ export const makeModel = (seen: Seen): SessionModel => ({
   isForgejoUp: true,
   isClosing: false,
   goneUsers: new Set(),
-  rows: 0,
   untold: undefined,
   seen
 })
@@ -153,6 +155,7 @@ export const makeSession = (opener: Asked, openedBy: Modelled["openedBy"]): Mode
   startsWith: undefined,
   askAgainAt: 0,
   replaceAt: undefined,
+  waitsForOld: false,
   crashes: [],
   missed: 0
 })
@@ -161,9 +164,10 @@ export const isRunning = ({ state }: Modelled): boolean => state === "starting" 
 export const holdsSlot = (session: Modelled): boolean => (isRunning(session) || session.state === "leaving") && !session.hasGivenSlot
 export const isOver = ({ departure, state }: Modelled): boolean => state === "ended" || (state === "leaving" && departure?.to === "ended")
 export const isOfDeadGrant = ({ account, grant }: Modelled): boolean => account.grants[grant] === true
-/** What is sent, or about to be: an `initialize` or a notification is no call. */
+/** What is sent, or about to be; other things wait as well, and do not count. */
 export const inFlight = (session: Modelled): number =>
-  session.waiting.filter(({ what }) => what === "call" || what === "default").length + session.generations.reduce((sum, { calls }) => sum + calls.length, 0)
+  [...session.waiting, ...session.later].filter(({ what }) => what === "call" || what === "default").length + session.generations.reduce((sum, { calls }) => sum + calls.length, 0)
+export const inFlightOfChildren = (session: Modelled): number => session.generations.reduce((sum, { calls }) => sum + calls.length, 0)
 export const isIdle = (session: Modelled): boolean => session.state === "live" && inFlight(session) === 0
 export const isInUse = (session: Modelled, now: number): boolean => inFlight(session) > 0 || (session.used && now - session.lastActivity < lasts.inUse)
 export const presentOf = (session: Modelled): Generation => {
@@ -172,8 +176,9 @@ export const presentOf = (session: Modelled): Generation => {
   return generation
 }
 /** What the store says of it. */
-export const rowOf = ({ departure, drainsUntil, state }: Modelled): { readonly state: string; readonly why: string | undefined } => {
-  if (state === "starting") return { state: "parked", why: undefined }
+export const rowOf = ({ after, departure, drainsUntil, state }: Modelled): { readonly state: string; readonly why: string | undefined } => {
+  // What has its turn to start is not parked any more: nobody may crowd it out.
+  if (state === "starting") return { state: after === undefined ? "live" : "parked", why: undefined }
   if (state === "live" || (drainsUntil !== undefined && departure?.to === "parked")) return { state: "live", why: undefined }
   return { state: departure?.to ?? "parked", why: departure?.why }
 }

@@ -5,11 +5,13 @@ import * as M from "./SessionModel.ts"
 /** What is answered is known at once; what waits for others is asked again, or told why not. */
 export const fail = (model: SessionModel, asked: Asked, ...tags: ReadonlyArray<string>): void => {
   if (model.untold !== undefined) return void model.untold.push(() => fail(model, asked, ...tags))
-  if (asked.what === "notify") return settle(asked, { _tag: "Done" })
-  // Another session is as good, once.
-  if (asked.what === "default" && !asked.isSecondTry && tags[0] === "SessionEnded") {
-    asked.isSecondTry = true
-    return callDefault(model, asked)
+  // No id was sent, so one that is over is nobody's loss: the broker's own is as good, and where that ends all begins anew, once.
+  if (asked.what === "default" && tags[0] === "SessionEnded") {
+    if (!asked.hasGoneToBrokersOwn) return callBrokersOwn(model, asked)
+    if (!asked.isSecondTry) {
+      Object.assign(asked, { isSecondTry: true, hasGoneToBrokersOwn: false })
+      return callDefault(model, asked)
+    }
   }
   const hasSignedOut = asked.account.grants[asked.grant] === true && (asked.what === "call" || asked.what === "ping")
   settle(asked, { _tag: "Failure", tags: tags.map((tag) => tag === "SessionEnded" && hasSignedOut ? "GrantOver" : tag) })
@@ -30,6 +32,10 @@ const admit = (model: SessionModel, user: string): Admission => {
     const first = Math.min(...idle.map(({ lastActivity }) => lastActivity))
     return idle.filter(({ lastActivity }) => lastActivity === first)
   }
+  const leastRecent = (some: ReadonlyArray<Modelled>) => {
+    const leaving = some.filter(({ state }) => state === "leaving")
+    return leaving.filter(({ lastActivity }) => lastActivity === Math.min(...leaving.map((each) => each.lastActivity)))
+  }
   const candidates = () => {
     if (of(user).length >= M.limits.perUser) return oldest(of(user))
     const users = [...new Set(held.map(({ account }) => account.user))].filter((other) => other === user || of(other).length > of(user).length)
@@ -37,11 +43,16 @@ const admit = (model: SessionModel, user: string): Admission => {
     return users.filter((other) => of(other).length === most).flatMap((other) => oldest(of(other)))
   }
   if (of(user).length < M.limits.perUser && held.length < M.limits.total) return { isAdmitted: true }
+  // One that is leaving gives its slot up anyway; of several that were used in the same moment it does not matter which, if they are gone together.
+  const [giving] = leastRecent(of(user).length >= M.limits.perUser ? of(user) : held)
+  if (giving !== undefined) {
+    giving.hasGivenSlot = true
+    return { isAdmitted: true, victim: giving }
+  }
   const all = candidates()
-  const victims = all.length === 1 ? all : all.filter(({ label }) => !model.seen.isLive(label))
-  const [victim] = victims
+  const victim = all.length === 1 ? all[0] : all.find(({ label }) => !model.seen.isLive(label))
   if (all.length === 0) return { isAdmitted: false }
-  if (victim === undefined || victims.length > 1) throw new Error(`${victims.length} of ${all.length} sessions left for one`)
+  if (victim === undefined) throw new Error(`none of ${all.length} sessions left for one`)
   victim.hasGivenSlot = true
   leave(model, victim, "parked")
   return { isAdmitted: true, victim }
@@ -75,7 +86,7 @@ const start = (model: SessionModel, session: Modelled): void => {
 const tryToStart = (model: SessionModel, session: Modelled, token: Token): void => {
   session.startsWith = token
   if (session.label === "" && model.children !== "spawn fails") {
-    session.label = model.seen.newLabel(session.account.user, model.sessions.map(({ label }) => label))
+    session.label = model.seen.newLabel(session.opener, model.sessions.map(({ label }) => label))
   }
   if (model.children === "up") cameUp(model, session)
   else if (model.children === "refuses initialize" && session.row !== undefined) leave(model, session, "ended", "incompatible")
@@ -91,12 +102,11 @@ export const cameUp = (model: SessionModel, session: Modelled): void => {
   const { missed, startsWith: token = model.token, waiting } = session
   Object.assign(session, { generations: [{ token, calls: [], told: missed, stopsAt: undefined }] })
   if (M.isOfDeadGrant(session)) return leave(model, session, "ended", "grant_ended")
-  session.row ??= ++model.rows
-  Object.assign(session, { state: "live", waiting: [], lastActivity: model.now, askAgainAt: 0, replaceAt: undefined, missed: 0 })
+  session.row ??= model.seen.rowOf(session.label)
+  Object.assign(session, { state: "live", waiting: [], lastActivity: model.now, askAgainAt: 0, replaceAt: undefined, waitsForOld: false, missed: 0 })
   for (const asked of waiting) {
     if (asked.what === "call" || asked.what === "default") send(model, session, asked)
     else settle(asked, { _tag: "Done" })
-    if (asked.what === "notify") M.presentOf(session).told++
   }
 }
 const send = (model: SessionModel, session: Modelled, asked: Asked): void => {
@@ -106,9 +116,9 @@ const send = (model: SessionModel, session: Modelled, asked: Asked): void => {
 
 export const call = (model: SessionModel, session: Modelled, asked: Asked): void => {
   if (M.isOver(session)) return fail(model, asked, "SessionEnded")
-  if (session.state === "leaving") return void session.later.push(asked)
   if (session.state === "parked") return takeSlot(model, session, asked)
   if (M.inFlight(session) >= M.limits.calls) return fail(model, asked, "SessionBusy")
+  if (session.state === "leaving") return void session.later.push(asked)
   session.used = true
   if (session.state === "starting") return void session.waiting.push(asked)
   session.lastActivity = model.now
@@ -118,16 +128,21 @@ export const callDefault = (model: SessionModel, asked: Asked): void => {
   const ofGrant = model.sessions.filter(({ account, claimed, grant }) => account === asked.account && grant === asked.grant && !claimed)
   const newest = ofGrant.filter((each) => each.row !== undefined && M.rowOf(each).state !== "ended")
     .reduce<Modelled | undefined>((last, each) => (last?.row ?? 0) > (each.row ?? 0) ? last : each, undefined)
-  if (newest === undefined) {
-    const brokersOwn = ofGrant.find((each) => each.openedBy === "broker" && M.isRunning(each))
-    return brokersOwn === undefined ? open(model, asked, "broker") : call(model, brokersOwn, asked)
-  }
+  if (newest === undefined) return callBrokersOwn(model, asked)
   const isThere = newest.state !== "parked"
   if (!isThere || !newest.adopted) {
     newest.adopted = isThere
     for (const other of ofGrant) if (other !== newest && M.isIdle(other)) leave(model, other, "parked")
   }
   call(model, newest, asked)
+}
+
+const callBrokersOwn = (model: SessionModel, asked: Asked): void => {
+  asked.hasGoneToBrokersOwn = true
+  const own = model.sessions.find((each) =>
+    each.account === asked.account && each.grant === asked.grant && !each.claimed && each.openedBy === "broker" && M.isRunning(each))
+  if (own === undefined) open(model, asked, "broker")
+  else call(model, own, asked)
 }
 
 /** The session gives its child up, with a reason that is known; `isKilled`: its children are not asked to stop. */
@@ -144,17 +159,19 @@ export const depart = (model: SessionModel, session: Modelled, departure: Depart
 /** Its slot is free once no process is left, neither its own nor that of the one whose slot it has got. */
 export const lookIfGone = (model: SessionModel, session: Modelled): void => {
   session.generations = session.generations.filter(({ stopsAt }) => stopsAt === undefined || stopsAt > model.now)
+  if (session.state === "live" && session.waitsForOld && session.generations.length === 1) return replace(model, session)
   const { after, departure, later, waiting } = session
   if (session.state !== "leaving" || session.generations.length > 0 || session.drainsUntil !== undefined || after?.state === "leaving") return
   Object.assign(session, { state: session.row === undefined ? "ended" : departure?.to, waiting: [], later: [], after: undefined })
   for (const asked of waiting) fail(model, asked, ...departure?.tags ?? [])
-  for (const next of model.sessions.filter((each) => each.after === session)) {
-    if (next.state === "starting") start(model, next)
-    else lookIfGone(model, next)
-  }
+  // Those that wait for its slot take a moment to start; whoever calls it again finds them starting.
   for (const asked of later) {
     if (asked.what === "end") settle(asked, { _tag: "Done" })
     else call(model, session, asked)
+  }
+  for (const next of model.sessions.filter((each) => each.after === session)) {
+    if (next.state === "starting") start(model, next)
+    else lookIfGone(model, next)
   }
 }
 /** It is over: at once where it has a child, and for one that is leaving as soon as that is gone. */
@@ -164,6 +181,13 @@ export const end = (model: SessionModel, session: Modelled, why: string): void =
 }
 export const endGrants = (model: SessionModel, ending: ReadonlyArray<{ readonly account: Account; readonly grant: number }>): void => {
   for (const { account, grant } of ending) account.grants[grant] = true
+  // What was called with them in sessions that others of the account's grants have opened is over, too.
+  for (const session of model.sessions) {
+    const calls = session.generations.flatMap((generation) => generation.calls)
+    for (const asked of calls.filter((each) => ending.some(({ account, grant }) => account === each.account && grant === each.grant))) {
+      answered(model, session, asked, { _tag: "Error" })
+    }
+  }
   const ends = model.sessions.filter((session) => !M.isOver(session) && ending.some((each) => each.account === session.account && each.grant === session.grant))
   // All of them are over before anybody who waited for one asks again.
   const untold: Array<() => void> = []
@@ -180,7 +204,7 @@ export const answered = (model: SessionModel, session: Modelled, asked: Asked, d
   for (const { calls } of session.generations) if (calls.includes(asked)) calls.splice(calls.indexOf(asked), 1)
   if (session.state === "live") session.lastActivity = model.now
   settle(asked, due)
-  if (session.drainsUntil !== undefined && M.presentOf(session).calls.length === 0) return drained(model, session)
+  if (session.drainsUntil !== undefined && M.inFlightOfChildren(session) === 0) return drained(model, session)
   for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) retire(model, generation)
   lookIfGone(model, session)
 }
@@ -202,7 +226,7 @@ export const crash = (model: SessionModel, session: Modelled, generation: Genera
   const calls = generation.calls.splice(0)
   if (session.state === "live" && calls.length > 0) session.lastActivity = model.now
   for (const asked of calls) settle(asked, { _tag: "Error" })
-  if (isPresent && session.drainsUntil !== undefined) drained(model, session)
+  if (session.drainsUntil !== undefined && M.inFlightOfChildren(session) === 0) drained(model, session)
   else lookIfGone(model, session)
 }
 
@@ -214,6 +238,9 @@ export const isToRotate = (model: SessionModel, session: Modelled): boolean => {
 }
 export const replace = (model: SessionModel, session: Modelled): void => {
   const { user } = session.account
+  // A session has two children at most: the next one is started once the one that was replaced last is gone.
+  session.waitsForOld = session.generations.length > 1
+  if (session.waitsForOld) return void (session.replaceAt = undefined)
   const token = M.askToken(model, user)
   if (token === "gone") return endGrantsOf(model, user)
   const isHeld = token !== "unavailable" && token.serial === M.presentOf(session).token.serial

@@ -3,6 +3,7 @@ import type { Logger } from "effect"
 import { Context, Duration, Effect, Exit, Layer, Logger as Loggers, LogLevel, Redacted, Ref, Scope } from "effect"
 import type { UserId } from "../../src/domain/Ids.ts"
 import type { Request } from "../../src/domain/JsonRpc.ts"
+import { sha256 } from "../../src/domain/Secrets.ts"
 import { DeadlinesLive } from "../../src/layers/DeadlinesLive.ts"
 import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
 import { SessionsLive } from "../../src/layers/SessionsLive.ts"
@@ -41,6 +42,12 @@ export const refusal = "refused by the child"
 export const grantOf = ({ client, user }: Account, grant: number) => fakeGrant(user, client, grant)
 const textOf = (message: unknown): string => Array.isArray(message) ? message.map(String).join(" ") : String(message)
 
+/** The beginning of a session's key, for who knows its id. */
+const labelOf = ({ opened }: Asked): string | undefined => {
+  const id = opened()
+  return id === undefined ? undefined : sha256(id).slice(0, 12)
+}
+
 /** The real thing, and the model that it is held against. */
 export class SessionWorld {
   readonly model: SessionModel
@@ -52,10 +59,10 @@ export class SessionWorld {
   private scope: Scope.CloseableScope | undefined
   private sessionsNow: Sessions["Type"] | undefined
   private readonly revoked = new Set<string>()
-  private liveRows: ReadonlySet<string> = new Set()
+  private rows: ReadonlyMap<string, { readonly place: number; readonly isLive: boolean }> = new Map()
   private questions = 0
-  /** Every fiber that was ever started here. */
-  readonly fibers: Array<Asked["fiber"]> = []
+  /** Everything that was ever asked here. */
+  readonly asked: Array<Asked> = []
 
   constructor(context: Context.Context<Outside>) {
     this.context = context
@@ -65,8 +72,13 @@ export class SessionWorld {
     this.sql = Context.get(context, SqlClient.SqlClient)
     this.play.answers = false
     const model = makeModel({
-      isLive: (label) => this.liveRows.has(label),
-      newLabel: (user, known) => this.play.children.find(({ label, token }) => token.split("-")[1] === user && !known.includes(label))?.label ?? ""
+      isLive: (label) => this.rows.get(label)?.isLive === true,
+      rowOf: (label) => this.rows.get(label)?.place ?? Infinity,
+      newLabel: (opener, known) => {
+        const others = [...known, ...this.asked.map(labelOf)]
+        return labelOf(opener) ??
+          this.play.children.find(({ label, token }) => token.split("-")[1] === opener.account.user && !others.includes(label))?.label ?? ""
+      }
     })
     this.model = model
     Object.assign(this.tokens, {
@@ -97,20 +109,18 @@ export class SessionWorld {
     }))
   readonly stop = Effect.suspend(() => this.scope === undefined ? Effect.void : Scope.close(this.scope, Exit.void))
 
-  /** Which sessions the store takes for live, for a model that has to know who of several has left. */
+  /** What the store says, for a model that has to know who of several has left, or was the first. */
   readonly look = Effect.suspend(() =>
-    Effect.map(Effect.orDie(this.sql<{ readonly key: string }>`select key from sessions where state = 'live'`), (rows) => {
-      this.liveRows = new Set(rows.map(({ key }) => key.slice(0, 12)))
+    Effect.map(Effect.orDie(this.sql<{ readonly key: string; readonly place: number; readonly state: string }>`select rowid as place, key, state from sessions`), (rows) => {
+      this.rows = new Map(rows.map(({ key, place, state }) => [key.slice(0, 12), { place, isLive: state === "live" }]))
     }))
   private ask(asked: Pick<Asked, "what" | "account" | "grant">, question: (n: number, learn: (id: string) => void) => Effect.Effect<Record<string, unknown> | undefined, { readonly _tag: string }>) {
     return Effect.gen(this, function*() {
       const n = ++this.questions
       let opened: string | undefined
       const fiber = yield* Effect.forkDaemon(question(n, (id) => void (opened = id)))
-      yield* settled
-      yield* this.look
-      this.fibers.push(fiber)
-      const made: Asked = { ...asked, n, fiber, opened: () => opened, sentAt: 0, isSecondTry: false, isLeft: false, due: undefined }
+      const made: Asked = { ...asked, n, fiber, opened: () => opened, sentAt: 0, isSecondTry: false, hasGoneToBrokersOwn: false, isLeft: false, due: undefined }
+      this.asked.push(made)
       this.model.asked.push(made)
       return made
     })
@@ -141,6 +151,11 @@ export class SessionWorld {
     const [holder] = this.play.children.flatMap((child) =>
       child.received.flatMap(({ id, params }) => (params as { readonly n?: unknown } | undefined)?.n === n ? [{ child, id }] : []))
     return holder
+  }
+  /** The child that has got a call says this to it. */
+  readonly answer = (n: number, body: { readonly result: unknown } | { readonly error: unknown }): void => {
+    const { child, id } = this.holderOf(n) ?? {}
+    child?.emit({ jsonrpc: "2.0", id, ...body })
   }
 }
 

@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect, FastCheck as fc, Fiber, Option, Ref, Runtime, Supervisor, TestClock, TestContext } from "effect"
-import type { Command, Real } from "./SessionCommands.ts"
+import type { Command, Real } from "./Step.ts"
 import type { SessionModel } from "./SessionModel.ts"
 import type { Outside } from "./SessionWorld.ts"
 import { collectErrors, outside, SessionWorld, settled } from "./SessionWorld.ts"
@@ -18,7 +18,7 @@ export const agrees = (sequence: Iterable<Command>) =>
       yield* Effect.promise(() => fc.asyncModelRun<SessionModel, Real, false, SessionModel>(() => ({ model: world.model, real: { world, run } }), sequence)).pipe(
         Effect.ensuring(Effect.flatMap(Effect.fork(world.stop), (stopping) => settled.pipe(Effect.zipRight(TestClock.adjust("1 minute")), Effect.zipRight(Fiber.join(stopping)))))
       )
-      for (const fiber of world.fibers) assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)), "nobody waits any more")
+      for (const { fiber } of world.asked) assert.isTrue(Option.isSome(yield* Fiber.poll(fiber)), "nobody waits any more")
       return world
     }).pipe(Effect.provide(outside), Effect.provide(collectErrors(errors)), Effect.supervised(supervisor))
     assert.deepStrictEqual(world.play.children.filter(({ alive, released }) => alive || !released), [], "no child is left, and each was let go")
