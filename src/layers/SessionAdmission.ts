@@ -79,7 +79,8 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
           return yield* new StartsThrottled({ limit: caps.startsPerMinute, retryAfter: retryAfter(admission.wait) })
         case "Admitted": {
           const entry = { ...fresh, holdsSlot: true }
-          if (admission.victim !== undefined) yield* stop(admission.victim)
+          // One that is leaving goes by itself: it may have calls to finish.
+          if (admission.victim !== undefined && admission.victim.state._tag !== "Leaving") yield* stop(admission.victim)
           run(entry, opening, admission.victim)
           return { entry, isNew: true }
         }

@@ -154,6 +154,26 @@ describe("rotation", () => {
       assert.deepStrictEqual(yield* Fiber.join(next), { jsonrpc: "2.0", id: "next", result: { late: true } })
     }).pipe(Effect.provide(testSessions())))
 
+  it.effect("that has not come about: whoever gets the slot waits until the last call has finished", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      const session = yield* inUse
+      yield* renewable
+      play.mode = "spawn fails"
+      play.answers = false
+      yield* TestClock.adjust("10 minutes")
+      const slow = yield* session.call(request("tools/call", "slow"))
+      yield* TestClock.adjust("30 seconds")
+      play.mode = "up"
+      const newcomer = yield* Effect.fork(open(fakeGrant("1")))
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(play.children.map(({ alive }) => alive), [true])
+      answerLast(play.children[0])
+      assert.deepStrictEqual(yield* responseTo(slow), { jsonrpc: "2.0", id: "slow", result: { late: true } })
+      yield* Fiber.join(newcomer)
+      assert.deepStrictEqual(play.children.map(({ alive }) => alive), [false, true])
+    }).pipe(Effect.provide(testSessions({ maxSessionsPerUser: 1 }))))
+
   it.effect("succeeds at a later try, and nobody has noticed", () =>
     Effect.gen(function*() {
       const play = yield* FakeChildren
