@@ -1,4 +1,5 @@
 import { Effect, Fiber } from "effect"
+import type { Asked } from "./Asked.ts"
 import type { Account, Modelled } from "./SessionModel.ts"
 import * as M from "./SessionModel.ts"
 import * as rules from "./SessionRules.ts"
@@ -26,6 +27,8 @@ const called = (world: SessionWorld, session: Modelled, nth: number) =>
     rules.call(world.model, session, asked)
   })
 export const calls = (nth: number): Command => onOne("call", nth, known("live", "leaving", "parked", "starting"), (world, session) => called(world, session, nth))
+export const callsParked = (nth: number): Command => onOne("call parked", nth, known("parked"), (world, session) => called(world, session, nth))
+export const callsLeaving = (nth: number): Command => onOne("call leaving", nth, known("leaving"), (world, session) => called(world, session, nth))
 /** At once: of those that come to a parked session one revives it, and the others find it starting. Who of them is told first that the user is gone is left open. */
 export const callsTogether = (nth: number): Command =>
   onOne("call three times", nth, (model) => known("leaving", "parked")(model).filter(({ account }) => !model.goneUsers.has(account.user)), (world, session) =>
@@ -81,26 +84,30 @@ export const strangerCalls = (nth: number, account: number): Command =>
     return Effect.map(world.call(other, grantFor(other, 0), idOf(session)), (asked) => () => rules.settle(asked, { _tag: "Failure", tags: ["SessionForeign"] }))
   })
 
-export const closes = (nth: number): Command =>
-  onOne("close", nth, known("live", "leaving", "parked", "starting", "ended"), (world, session) =>
-    Effect.map(world.end(session.account, session.grant, idOf(session)), (asked) => () => {
-      claim(session)
-      if (M.isOver(session)) return rules.settle(asked, { _tag: "Failure", tags: ["SessionEnded"] })
-      rules.end(world.model, session, "closed")
-      // It is told when the process group is gone.
-      if (session.state === "leaving") session.later.push(asked)
-      else rules.settle(asked, { _tag: "Done" })
-    }))
+const closed = (world: SessionWorld, session: Modelled) =>
+  Effect.map(world.end(session.account, session.grant, idOf(session)), (asked) => () => {
+    claim(session)
+    if (M.isOver(session)) return rules.settle(asked, { _tag: "Failure", tags: ["SessionEnded"] })
+    rules.end(world.model, session, "closed")
+    // It is told when the process group is gone.
+    if (session.state === "leaving") session.later.push(asked)
+    else rules.settle(asked, { _tag: "Done" })
+  })
+export const closes = (nth: number): Command => onOne("close", nth, known("live", "leaving", "parked", "starting", "ended"), closed)
+export const closesLeaving = (nth: number): Command => onOne("close leaving", nth, known("leaving"), closed)
 
+const left = (world: SessionWorld, asked: Asked) =>
+  Effect.as(Fiber.interrupt(asked.fiber), () => {
+    asked.isLeft = true
+    const session = world.model.sessions.find(({ later, waiting }) => waiting.includes(asked) || later.includes(asked))
+    if (session === undefined) return
+    session.waiting = session.waiting.filter((each) => each !== asked)
+    session.later = session.later.filter((each) => each !== asked)
+    if (asked.what === "open" && session.state === "starting") rules.leave(world.model, session, "ended", "closed")
+    rules.settle(asked, { _tag: "Interrupted" })
+  })
 /** A client that does not wait any more: what its child has goes on, and what has not begun is forgotten. */
-export const leaves = (nth: number): Command =>
-  onOne("client leaves", nth, ({ asked }) => asked.filter(({ isLeft }) => !isLeft), (world, asked) =>
-    Effect.as(Fiber.interrupt(asked.fiber), () => {
-      asked.isLeft = true
-      const session = world.model.sessions.find(({ later, waiting }) => waiting.includes(asked) || later.includes(asked))
-      if (session === undefined) return
-      session.waiting = session.waiting.filter((each) => each !== asked)
-      session.later = session.later.filter((each) => each !== asked)
-      if (asked.what === "open" && session.state === "starting") rules.leave(world.model, session, "ended", "closed")
-      rules.settle(asked, { _tag: "Interrupted" })
-    }))
+export const leaves = (nth: number): Command => onOne("client leaves", nth, ({ asked }) => asked.filter(({ isLeft }) => !isLeft), left)
+/** While its session has no child yet, or none any more. */
+export const leavesWaiting = (nth: number): Command =>
+  onOne("waiting client leaves", nth, ({ sessions }) => sessions.flatMap(({ later, waiting }) => [...waiting, ...later]), left)

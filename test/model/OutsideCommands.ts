@@ -6,7 +6,7 @@ import * as M from "./SessionModel.ts"
 import * as rules from "./SessionRules.ts"
 import { refusal, settled } from "./SessionWorld.ts"
 import type { Command } from "./Step.ts"
-import { accountOf, liveGrants, onOne, pending, step } from "./Step.ts"
+import { accountOf, liveGrants, onOne, passing, pending, step } from "./Step.ts"
 
 /* What befalls sessions from elsewhere: their children, time, Forgejo, revocations, and restarts of the broker. */
 
@@ -63,6 +63,16 @@ export const crashes = (nth: number): Command =>
       const generation = session.generations[nth % session.generations.length]
       return () => generation === undefined ? rules.crashedEarly(world.model, session) : rules.crash(world.model, session, generation)
     }))
+/** One that has been replaced and has calls to finish, or is stopping. */
+export const crashesOld = (nth: number): Command =>
+  onOne("crash old", nth, ({ sessions }) => sessions.filter(({ generations }) => generations.length > 1), (world, session) =>
+    Effect.sync(() => {
+      world.play.children.find(({ alive, greeted, label }) => alive && greeted && label === session.label)?.crash()
+      const [old] = session.generations
+      return () => {
+        if (old !== undefined) rules.crash(world.model, session, old)
+      }
+    }))
 /** A child that is silent answers `initialize` after all. */
 export const comesUp = (nth: number): Command =>
   onOne("come up", nth, ({ sessions }) => sessions.filter(({ after, state }) => state === "starting" && after === undefined), (world, session) =>
@@ -71,17 +81,9 @@ export const comesUp = (nth: number): Command =>
       return () => rules.cameUp(world.model, session)
     }))
 
-export const passes = (minutes: number): Command =>
-  step(`${minutes} min`, () => true, ({ model }) => Effect.as(TestClock.adjust(minutes * M.minute), () => pass(model, minutes * M.minute)))
-
-/** The moment before the present token becomes stale: who calls now is in use when its child is to be replaced. */
-export const passesUntilRotation = (): Command => {
-  const minutes = ({ now, token }: SessionModel) => (M.startOfMinute(token.staleAt) - now) / M.minute
-  return step("until rotation", (model) => minutes(model) > 0, ({ model }) => {
-    const millis = minutes(model) * M.minute
-    return Effect.as(TestClock.adjust(millis), () => pass(model, millis))
-  })
-}
+export const passes = (minutes: number): Command => passing(`${minutes} min`, () => minutes * M.minute)
+/** To the moment before the present token becomes stale: who calls now is in use when its child is to be replaced. */
+export const passesUntilRotation = (): Command => passing("until rotation", ({ now, token }) => M.startOfMinute(token.staleAt) - now)
 
 export const children = (mode: SessionModel["children"]): Command =>
   step(`children: ${mode}`, (model) => model.children !== mode, ({ model, play }) =>

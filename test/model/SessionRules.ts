@@ -1,6 +1,7 @@
 import type { Asked, Due } from "./Asked.ts"
 import type { Account, Departure, Generation, Modelled, SessionModel, Token } from "./SessionModel.ts"
 import * as M from "./SessionModel.ts"
+import { slotFor } from "./SlotRules.ts"
 
 /** What is answered is known at once; what waits for others is asked again, or told why not. */
 export const fail = (model: SessionModel, asked: Asked, ...tags: ReadonlyArray<string>): void => {
@@ -18,46 +19,6 @@ export const fail = (model: SessionModel, asked: Asked, ...tags: ReadonlyArray<s
 }
 export const settle = (asked: Asked, due: Due): void => void (asked.due = due)
 
-interface Admission {
-  readonly isAdmitted: boolean
-  readonly victim?: Modelled
-}
-
-/** Somebody else leaves where all slots are taken; of several who are as good, the real one chooses. */
-const admit = (model: SessionModel, user: string): Admission => {
-  const held = model.sessions.filter(M.holdsSlot)
-  const of = (who: string) => held.filter(({ account }) => account.user === who)
-  const oldest = (some: ReadonlyArray<Modelled>) => {
-    const idle = some.filter(M.isIdle)
-    const first = Math.min(...idle.map(({ lastActivity }) => lastActivity))
-    return idle.filter(({ lastActivity }) => lastActivity === first)
-  }
-  const leastRecent = (some: ReadonlyArray<Modelled>) => {
-    const leaving = some.filter(({ state }) => state === "leaving")
-    return leaving.filter(({ lastActivity }) => lastActivity === Math.min(...leaving.map((each) => each.lastActivity)))
-  }
-  const candidates = () => {
-    if (of(user).length >= M.limits.perUser) return oldest(of(user))
-    const users = [...new Set(held.map(({ account }) => account.user))].filter((other) => other === user || of(other).length > of(user).length)
-    const most = Math.max(...users.filter((other) => of(other).some(M.isIdle)).map((other) => of(other).length))
-    return users.filter((other) => of(other).length === most).flatMap((other) => oldest(of(other)))
-  }
-  if (of(user).length < M.limits.perUser && held.length < M.limits.total) return { isAdmitted: true }
-  // One that is leaving gives its slot up anyway; of several that were used in the same moment it does not matter which, if they are gone together.
-  const [giving] = leastRecent(of(user).length >= M.limits.perUser ? of(user) : held)
-  if (giving !== undefined) {
-    giving.hasGivenSlot = true
-    return { isAdmitted: true, victim: giving }
-  }
-  const all = candidates()
-  const victim = all.length === 1 ? all[0] : all.find(({ label }) => !model.seen.isLive(label))
-  if (all.length === 0) return { isAdmitted: false }
-  if (victim === undefined) throw new Error(`none of ${all.length} sessions left for one`)
-  victim.hasGivenSlot = true
-  leave(model, victim, "parked")
-  return { isAdmitted: true, victim }
-}
-
 export const open = (model: SessionModel, asked: Asked, openedBy: Modelled["openedBy"]): void => {
   const session = M.makeSession(asked, openedBy)
   model.sessions.push(session)
@@ -65,9 +26,13 @@ export const open = (model: SessionModel, asked: Asked, openedBy: Modelled["open
 }
 const takeSlot = (model: SessionModel, session: Modelled, asked: Asked): void => {
   if (model.isClosing) return fail(model, asked, "Restarting")
-  const { isAdmitted, victim } = admit(model, session.account.user)
-  if (!isAdmitted) return fail(model, asked, "SessionsFull")
-  const after = victim?.state === "leaving" ? victim : undefined
+  const slot = slotFor(model, session.account.user)
+  if (slot === "none") return fail(model, asked, "SessionsFull")
+  if (slot !== "free") {
+    slot.hasGivenSlot = true
+    if (slot.state === "live") leave(model, slot, "parked")
+  }
+  const after = slot !== "free" && slot.state === "leaving" ? slot : undefined
   Object.assign(session, { state: "starting", departure: undefined, used: asked.what !== "open", adopted: false, hasGivenSlot: false, waiting: [asked], after, startsWith: undefined })
   if (after === undefined) start(model, session)
 }
@@ -155,6 +120,8 @@ export const depart = (model: SessionModel, session: Modelled, departure: Depart
   Object.assign(session, { state: "leaving", departure, drainsUntil: undefined })
   for (const asked of calls) settle(asked, { _tag: "Error" })
   lookIfGone(model, session)
+  // Whoever waits for its child does not wait for the slot as well to hear that there will be none.
+  if (session.after?.state === "leaving") for (const asked of session.waiting.splice(0)) fail(model, asked, ...departure.tags)
 }
 /** Its slot is free once no process is left, neither its own nor that of the one whose slot it has got. */
 export const lookIfGone = (model: SessionModel, session: Modelled): void => {
@@ -167,6 +134,7 @@ export const lookIfGone = (model: SessionModel, session: Modelled): void => {
   // Those that wait for its slot take a moment to start; whoever calls it again finds them starting.
   for (const asked of later) {
     if (asked.what === "end") settle(asked, { _tag: "Done" })
+    else if (model.isClosing) settle(asked, { _tag: "Failure", tags: ["Restarting"] })
     else call(model, session, asked)
   }
   for (const next of model.sessions.filter((each) => each.after === session)) {
@@ -181,14 +149,13 @@ export const end = (model: SessionModel, session: Modelled, why: string): void =
 }
 export const endGrants = (model: SessionModel, ending: ReadonlyArray<{ readonly account: Account; readonly grant: number }>): void => {
   for (const { account, grant } of ending) account.grants[grant] = true
+  const isEnding = (one: { readonly account: Account; readonly grant: number }) => ending.some(({ account, grant }) => account === one.account && grant === one.grant)
+  const ends = model.sessions.filter((session) => !M.isOver(session) && isEnding(session))
   // What was called with them in sessions that others of the account's grants have opened is over, too.
-  for (const session of model.sessions) {
+  for (const session of model.sessions.filter((each) => !ends.includes(each))) {
     const calls = session.generations.flatMap((generation) => generation.calls)
-    for (const asked of calls.filter((each) => ending.some(({ account, grant }) => account === each.account && grant === each.grant))) {
-      answered(model, session, asked, { _tag: "Error" })
-    }
+    for (const asked of calls.filter(isEnding)) answered(model, session, asked, { _tag: "Error" })
   }
-  const ends = model.sessions.filter((session) => !M.isOver(session) && ending.some((each) => each.account === session.account && each.grant === session.grant))
   // All of them are over before anybody who waited for one asks again.
   const untold: Array<() => void> = []
   model.untold = untold

@@ -5,10 +5,25 @@ import * as outside from "./OutsideCommands.ts"
 import type { SessionModel } from "./SessionModel.ts"
 import { agrees } from "./SessionRun.ts"
 import type { Command, Real } from "./Step.ts"
+import { inARow } from "./Step.ts"
 
 const nth = fc.nat(11)
 const account = fc.nat(3)
 const weighted = <A>(weight: number, arbitrary: fc.Arbitrary<A>) => ({ weight, arbitrary })
+const failing = fc.constantFrom("silent" as const, "spawn fails" as const, "exits" as const)
+const inUseAtRotation = nth.map((n) => inARow("in use at rotation", [outside.passesUntilRotation(), client.calls(n), outside.passes(1)]))
+const inUseAtExpiry = fc.tuple(nth, failing, fc.integer({ min: 1, max: 4 })).map(([n, mode, minutes]) =>
+  inARow("in use as long as the token lasts", [
+    outside.passesUntilRotation(),
+    client.calls(n),
+    outside.children(mode),
+    ...Array.from({ length: minutes }, () => outside.passes(1)),
+    outside.children("up")
+  ]))
+const leftWhileStarting = nth.map((n) =>
+  inARow("left while it starts", [outside.children("silent"), client.callsParked(n), client.leavesWaiting(n), outside.comesUp(n), outside.children("up")]))
+const closedWhileLeaving = fc.tuple(account, nth).map(([of, n]) =>
+  inARow("closed while it leaves", [outside.stop(true), ...[1, 2, 3, 4].map(() => client.opens(of, n)), client.closesLeaving(n), client.callsLeaving(n)]))
 const anything: fc.Arbitrary<Command> = fc.oneof(
   weighted(8, fc.tuple(account, nth).map((args) => client.opens(...args))),
   weighted(10, nth.map(client.calls)),
@@ -20,15 +35,18 @@ const anything: fc.Arbitrary<Command> = fc.oneof(
   weighted(1, fc.tuple(nth, nth).map((args) => client.strangerCalls(...args))),
   weighted(3, nth.map(client.closes)),
   weighted(3, nth.map(client.leaves)),
+  weighted(2, nth.map(client.leavesWaiting)),
   weighted(6, nth.map(outside.replies)),
   weighted(2, fc.tuple(nth, fc.boolean()).map((args) => outside.refuses(...args))),
   weighted(1, nth.map(outside.repliesTooLate)),
   weighted(4, nth.map(outside.crashes)),
+  weighted(2, nth.map(outside.crashesOld)),
   weighted(2, nth.map(client.callsAtCrash)),
   weighted(3, nth.map(outside.comesUp)),
   weighted(8, fc.constantFrom(1, 1, 1, 2, 5, 14, 15, 19).map(outside.passes)),
   weighted(4, fc.constant(undefined).map(outside.passesUntilRotation)),
   weighted(3, fc.constantFrom("up" as const, "up" as const, "up" as const, "silent" as const, "silent" as const, "spawn fails" as const, "exits" as const, "refuses initialize" as const).map(outside.children)),
+  weighted(4, fc.oneof(inUseAtRotation, inUseAtExpiry, leftWhileStarting, closedWhileLeaving)),
   weighted(1, fc.constantFrom(true, true, false).map(outside.forgejo)),
   weighted(1, fc.boolean().map(outside.stop)),
   weighted(1, account.map(outside.revokesAtForgejo)),

@@ -1,9 +1,10 @@
 import type { FastCheck as fc } from "effect"
-import { Effect } from "effect"
+import { Effect, TestClock } from "effect"
 import { pass } from "./SessionClock.ts"
 import { invariant } from "./SessionInvariant.ts"
 import type { Account, Modelled, SessionModel } from "./SessionModel.ts"
 import type { SessionWorld } from "./SessionWorld.ts"
+import { isLeftOpen } from "./SlotRules.ts"
 import { settled } from "./SessionWorld.ts"
 
 export interface Real {
@@ -15,7 +16,7 @@ export type Command = fc.AsyncCommand<SessionModel, Real, false>
 type Act<E> = Effect.Effect<() => void, E>
 
 /** First the real thing, then the model, then the comparison. */
-export const step = <E>(name: string, isPossible: (model: SessionModel) => boolean, act: (world: SessionWorld) => Act<E>): Command => ({
+const anyTime = <E>(name: string, isPossible: (model: SessionModel) => boolean, act: (world: SessionWorld) => Act<E>): Command => ({
   check: isPossible as Command["check"],
   run: (_, { run, world }) =>
     run(Effect.gen(function*() {
@@ -28,6 +29,24 @@ export const step = <E>(name: string, isPossible: (model: SessionModel) => boole
       yield* invariant(world)
     })),
   toString: () => name
+})
+
+export const step = <E>(name: string, isPossible: (model: SessionModel) => boolean, act: (world: SessionWorld) => Act<E>): Command =>
+  anyTime(name, (model) => isPossible(model) && !isLeftOpen(model), act)
+/** Time goes on, and the model with it. */
+export const passing = (name: string, millis: (model: SessionModel) => number): Command =>
+  anyTime(name, (model) => millis(model) > 0, ({ model }) => {
+    const time = millis(model)
+    return Effect.as(TestClock.adjust(time), () => pass(model, time))
+  })
+
+/** Some in a row, each with its comparison: what random steps come to too seldom. */
+export const inARow = (name: string, steps: ReadonlyArray<Command>): Command => ({
+  check: () => true,
+  run: async (model, real) => {
+    for (const each of steps) if (await each.check(model)) await each.run(model, real)
+  },
+  toString: () => `${name} (${steps.map(String).join(", ")})`
 })
 
 /** The `nth` of those that there are. */
