@@ -51,7 +51,9 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
     const isPing = request.method === "ping"
     const again = Effect.suspend(() => dispatch(who, request, grantId))
     const unbegin = (entry: SessionEntry) => placeOf(table, entry).change((state, now) => finish(state, now, false))
-    const later = (entry: SessionEntry) => Effect.zipRight(Deferred.await(entry.handle.done), again)
+    // What has ended meanwhile must cost nobody a slot.
+    const later = (entry: SessionEntry) =>
+      Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again)
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<Call, CallError> => {

@@ -134,7 +134,6 @@ export const lookIfGone = (model: SessionModel, session: Modelled): void => {
   // Those that wait for its slot take a moment to start; whoever calls it again finds them starting.
   for (const asked of later) {
     if (asked.what === "end") settle(asked, { _tag: "Done" })
-    else if (model.isClosing) settle(asked, { _tag: "Failure", tags: ["Restarting"] })
     else call(model, session, asked)
   }
   for (const next of model.sessions.filter((each) => each.after === session)) {
