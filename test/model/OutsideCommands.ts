@@ -1,9 +1,10 @@
 import { Effect, Fiber, TestClock } from "effect"
 import { UserId } from "../../src/domain/Ids.ts"
 import { pass } from "./SessionClock.ts"
-import type { SessionModel } from "./SessionModel.ts"
+import type { Modelled, SessionModel } from "./SessionModel.ts"
 import * as M from "./SessionModel.ts"
 import * as rules from "./SessionRules.ts"
+import type { SessionWorld } from "./SessionWorld.ts"
 import { refusal, settled } from "./SessionWorld.ts"
 import type { Command } from "./Step.ts"
 import { accountOf, liveGrants, onOne, passing, pending, step } from "./Step.ts"
@@ -42,10 +43,9 @@ export const refuses = (nth: number, isRenewed: boolean): Command =>
         tokens.suspect = isRenewed && model.isForgejoUp && isOldEnough(model) ? "renewed" : "fine"
         world.answer(asked.n, { error: { code: -1, message: refusal } })
         return () => {
+          if (model.goneUsers.has(session.account.user)) return rules.refusedAndGone(model, session, asked)
           rules.answered(model, session, asked, { _tag: "Refused" })
-          const { user } = session.account
           const isHeld = M.presentOf(session).token.serial === model.token.serial
-          if (model.goneUsers.has(user)) return rules.endGrantsOf(model, user)
           if (isHeld && tokens.suspect === "fine") return
           if (isHeld) M.renewToken(model)
           rules.replace(model, session)
@@ -63,16 +63,19 @@ export const crashes = (nth: number): Command =>
       const generation = session.generations[nth % session.generations.length]
       return () => generation === undefined ? rules.crashedEarly(world.model, session) : rules.crash(world.model, session, generation)
     }))
+const oldestCrashed = (world: SessionWorld, session: Modelled) =>
+  Effect.sync(() => {
+    world.play.children.find(({ alive, greeted, label }) => alive && greeted && label === session.label)?.crash()
+    const [oldest] = session.generations
+    return () => {
+      if (oldest !== undefined) rules.crash(world.model, session, oldest)
+    }
+  })
 /** One that has been replaced and has calls to finish, or is stopping. */
-export const crashesOld = (nth: number): Command =>
-  onOne("crash old", nth, ({ sessions }) => sessions.filter(({ generations }) => generations.length > 1), (world, session) =>
-    Effect.sync(() => {
-      world.play.children.find(({ alive, greeted, label }) => alive && greeted && label === session.label)?.crash()
-      const [old] = session.generations
-      return () => {
-        if (old !== undefined) rules.crash(world.model, session, old)
-      }
-    }))
+export const crashesOld = (nth: number): Command => onOne("crash old", nth, ({ sessions }) => sessions.filter(({ generations }) => generations.length > 1), oldestCrashed)
+/** One that takes its time to stop: whoever waits for its end goes on at once. */
+export const crashesLeaving = (nth: number): Command =>
+  onOne("crash leaving", nth, ({ sessions }) => sessions.filter(({ generations, state }) => state === "leaving" && generations.length > 0), oldestCrashed)
 /** A child that is silent answers `initialize` after all. */
 export const comesUp = (nth: number): Command =>
   onOne("come up", nth, ({ sessions }) => sessions.filter(({ after, state }) => state === "starting" && after === undefined), (world, session) =>

@@ -4,6 +4,8 @@ import { answered, drained, endGrantsOf, isToRotate, leave, lookIfGone, notUp, r
 
 interface Event {
   readonly at: number
+  /** Of what happens in the same moment the highest comes first: the clock of tests wakes last who began to sleep first. */
+  readonly order?: number
   readonly happens: () => void
 }
 
@@ -27,9 +29,9 @@ const eventsOf = (model: SessionModel, session: Modelled): ReadonlyArray<Event> 
   if (session.state === "starting") {
     return session.after === undefined ? [{ at: session.startedAt + lasts.start, happens: () => notUp(model, session, "StartFailed") }] : []
   }
-  const events = session.generations.flatMap(({ calls, stopsAt }): ReadonlyArray<Event> => [
+  const events = session.generations.flatMap(({ calls, stopsAs, stopsAt }): ReadonlyArray<Event> => [
     ...calls.map((asked) => ({ at: asked.sentAt + lasts.call, happens: () => answered(model, session, asked, { _tag: "Error" }) })),
-    ...(stopsAt === undefined ? [] : [{ at: stopsAt, happens: () => lookIfGone(model, session) }])
+    ...(stopsAt === undefined ? [] : [{ at: stopsAt, order: stopsAs, happens: () => lookIfGone(model, session) }])
   ])
   if (session.drainsUntil !== undefined) return [...events, { at: session.drainsUntil, happens: () => drained(model, session) }]
   if (session.state !== "live") return events
@@ -50,7 +52,7 @@ export const pass = (model: SessionModel, millis: number): void => {
   const end = model.now + millis
   for (;;) {
     const next = model.sessions.flatMap((session) => eventsOf(model, session)).reduce<Event | undefined>(
-      (first, event) => first === undefined || event.at < first.at ? event : first,
+      (first, event) => first === undefined || event.at < first.at || (event.at === first.at && (event.order ?? 0) > (first.order ?? 0)) ? event : first,
       undefined
     )
     if (next === undefined || next.at > end) break

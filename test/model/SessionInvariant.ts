@@ -1,7 +1,8 @@
 import { assert } from "@effect/vitest"
 import { Cause, Effect, Exit, Fiber, Option } from "effect"
+import type { FakeChild } from "../fakes/FakeChildren.ts"
 import type { Asked } from "./Asked.ts"
-import { holdsSlot, inFlight, rowOf } from "./SessionModel.ts"
+import { holdsSlot, inFlight, limits, rowOf } from "./SessionModel.ts"
 import type { Modelled } from "./SessionModel.ts"
 import type { SessionWorld } from "./SessionWorld.ts"
 import { grantOf, refusal } from "./SessionWorld.ts"
@@ -35,6 +36,10 @@ const checkAsked = (asked: Asked) =>
 const tokenName = ({ account: { user } }: Modelled, serial: number) => serial === 1 ? `token-${user}` : `token-${user}-${serial}`
 const count = <A>(some: ReadonlyArray<A>, is: (a: A) => boolean): number => some.filter(is).length
 
+/** The numbers of the calls that a child has got. */
+const callsOf = ({ received }: Pick<FakeChild, "received">): ReadonlyArray<number> =>
+  received.flatMap(({ params }) => (params as { readonly n?: number } | undefined)?.n ?? [])
+
 /** The children of one session: one for each generation, with its token and its calls, and no other. */
 const checkChildren = (world: SessionWorld, session: Modelled) => {
   const children = world.play.children.filter((child) => child.alive && child.label === session.label && session.label !== "")
@@ -50,7 +55,7 @@ const checkChildren = (world: SessionWorld, session: Modelled) => {
   assert.deepStrictEqual(
     answering.map(({ received, token }) => ({
       token,
-      calls: received.flatMap(({ params }) => (params as { n?: number } | undefined)?.n ?? []).filter((n) => session.generations.some(({ calls }) => calls.some((call) => call.n === n))),
+      calls: callsOf({ received }).filter((n) => session.generations.some(({ calls }) => calls.some((call) => call.n === n))),
       told: count(received, ({ method }) => method === "notifications/roots/list_changed")
     })),
     expected.map(({ calls, told, token }) => ({ token: tokenName(session, token.serial), calls: calls.map(({ n }) => n), told }))
@@ -66,15 +71,16 @@ export const invariant = (world: SessionWorld) =>
     model.asked = model.asked.filter(({ due }) => due === undefined)
     const waiting = model.sessions.flatMap((session) => [...session.waiting, ...session.later, ...session.generations.flatMap(({ calls }) => calls)])
     assert.sameMembers(model.asked.map(({ n }) => n), waiting.map(({ n }) => n), "whoever waits is known to the model")
-    for (const { n, what } of model.asked) {
-      const isSent = model.sessions.some(({ generations }) => generations.some(({ calls }) => calls.some((call) => call.n === n)))
-      const times = play.children.flatMap(({ received }) => received).filter(({ params }) => (params as { n?: number } | undefined)?.n === n).length
-      if (what === "call" || what === "default") assert.strictEqual(times, isSent ? 1 : 0, `how often call ${n} was sent`)
+    const received = play.children.flatMap((child) => callsOf(child))
+    const sent = model.sessions.flatMap(({ generations }) => generations.flatMap(({ calls }) => calls))
+    for (const asked of model.asked) {
+      const times = count(received, (n) => n === asked.n)
+      if (asked.what === "call" || asked.what === "default") assert.strictEqual(times, sent.includes(asked) ? 1 : 0, `how often call ${asked.n} was sent`)
     }
     const children = model.sessions.reduce((sum, session) => sum + checkChildren(world, session), 0)
     assert.strictEqual(count(play.children, ({ alive }) => alive), children, "children of nobody")
     assert.strictEqual(yield* sessions.size, count(model.sessions, holdsSlot), "slots")
-    for (const session of model.sessions) assert.isAtMost(inFlight(session), 3)
+    for (const session of model.sessions) assert.isAtMost(inFlight(session), limits.calls)
 
     interface Row { readonly key: string; readonly grant_id: string; readonly state: string; readonly end_reason: string | null; readonly claimed: number; readonly opened_by: string }
     const rows = yield* sql<Row>`select key, grant_id, state, end_reason, claimed_at is not null as claimed, opened_by from sessions order by rowid`

@@ -34,6 +34,8 @@ export interface Generation {
   readonly calls: Array<Asked>
   told: number
   stopsAt: number | undefined
+  /** The how many-th it is that was asked to stop. */
+  stopsAs: number
 }
 export interface Account {
   readonly user: string
@@ -109,6 +111,8 @@ export interface SessionModel {
   /** Whether children take their time to stop. */
   isStubborn: boolean
   isForgejoUp: boolean
+  /** How many children were asked to stop. */
+  stops: number
   /** While the broker stops nobody gets a child. */
   isClosing: boolean
   readonly goneUsers: Set<string>
@@ -126,6 +130,7 @@ export const makeModel = (seen: Seen): SessionModel => ({
   children: "up",
   isStubborn: false,
   isForgejoUp: true,
+  stops: 0,
   isClosing: false,
   goneUsers: new Set(),
   untold: undefined,

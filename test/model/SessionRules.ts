@@ -15,8 +15,11 @@ export const fail = (model: SessionModel, asked: Asked, ...tags: ReadonlyArray<s
     }
   }
   const hasSignedOut = asked.account.grants[asked.grant] === true && (asked.what === "call" || asked.what === "ping")
-  settle(asked, { _tag: "Failure", tags: tags.map((tag) => tag === "SessionEnded" && hasSignedOut ? "GrantOver" : tag) })
+  // Of several who ask in the moment in which it comes out, each hears of another end of the same.
+  const isLeftOpen = model.goneUsers.has(asked.account.user) && tags.some((tag) => ends.includes(tag))
+  settle(asked, { _tag: "Failure", tags: isLeftOpen ? ends : tags.map((tag) => tag === "SessionEnded" && hasSignedOut ? "GrantOver" : tag) })
 }
+const ends = ["UpstreamGone", "GrantOver", "SessionEnded"]
 export const settle = (asked: Asked, due: Due): void => void (asked.due = due)
 
 export const open = (model: SessionModel, asked: Asked, openedBy: Modelled["openedBy"]): void => {
@@ -65,7 +68,7 @@ export const notUp = (model: SessionModel, session: Modelled, ...tags: ReadonlyA
   depart(model, session, { to: "parked", why: undefined, tags })
 export const cameUp = (model: SessionModel, session: Modelled): void => {
   const { missed, startsWith: token = model.token, waiting } = session
-  Object.assign(session, { generations: [{ token, calls: [], told: missed, stopsAt: undefined }] })
+  Object.assign(session, { generations: [{ token, calls: [], told: missed, stopsAt: undefined, stopsAs: 0 }] })
   if (M.isOfDeadGrant(session)) return leave(model, session, "ended", "grant_ended")
   session.row ??= model.seen.rowOf(session.label)
   Object.assign(session, { state: "live", waiting: [], lastActivity: model.now, askAgainAt: 0, replaceAt: undefined, waitsForOld: false, missed: 0 })
@@ -115,8 +118,7 @@ export const leave = (model: SessionModel, session: Modelled, to: Departure["to"
   depart(model, session, { to, why, tags: [session.row === undefined ? "GrantOver" : "SessionEnded"] }, isKilled)
 export const depart = (model: SessionModel, session: Modelled, departure: Departure, isKilled = false): void => {
   const calls = session.generations.flatMap((generation) => generation.calls.splice(0))
-  const stopsAt = model.isStubborn && !isKilled ? model.now + M.lasts.stop : model.now
-  for (const generation of session.generations) generation.stopsAt ??= stopsAt
+  for (const generation of session.generations) stop(model, generation, isKilled)
   Object.assign(session, { state: "leaving", departure, drainsUntil: undefined })
   for (const asked of calls) settle(asked, { _tag: "Error" })
   lookIfGone(model, session)
@@ -165,16 +167,26 @@ export const endGrants = (model: SessionModel, ending: ReadonlyArray<{ readonly 
 export const endGrantsOf = (model: SessionModel, user: string): void =>
   endGrants(model, model.accounts.filter((account) => account.user === user).flatMap((account) => account.grants.flatMap((isOver, grant) => isOver ? [] : [{ account, grant }])))
 
+/** The child has refused a call, by which it comes out that the user is gone: it is ended before it could be asked to stop. */
+export const refusedAndGone = (model: SessionModel, session: Modelled, asked: Asked): void => {
+  for (const { calls } of session.generations) if (calls.includes(asked)) calls.splice(calls.indexOf(asked), 1)
+  settle(asked, { _tag: "Refused" })
+  endGrantsOf(model, session.account.user)
+}
+
 /** A call has its answer. An old child goes with its last one. */
 export const answered = (model: SessionModel, session: Modelled, asked: Asked, due: Due): void => {
   for (const { calls } of session.generations) if (calls.includes(asked)) calls.splice(calls.indexOf(asked), 1)
   if (session.state === "live") session.lastActivity = model.now
   settle(asked, due)
   if (session.drainsUntil !== undefined && M.inFlightOfChildren(session) === 0) return drained(model, session)
-  for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) retire(model, generation)
+  for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) stop(model, generation)
   lookIfGone(model, session)
 }
-const retire = (model: SessionModel, generation: Generation): void => void (generation.stopsAt ??= model.isStubborn ? model.now + M.lasts.stop : model.now)
+const stop = (model: SessionModel, generation: Generation, isKilled = false): void => {
+  if (generation.stopsAt !== undefined) return
+  Object.assign(generation, { stopsAt: model.isStubborn && !isKilled ? model.now + M.lasts.stop : model.now, stopsAs: ++model.stops })
+}
 /** What its token let run has run: the rest of a leave. */
 export const drained = (model: SessionModel, session: Modelled): void => {
   if (session.departure !== undefined) depart(model, session, session.departure)
@@ -214,7 +226,7 @@ export const replace = (model: SessionModel, session: Modelled): void => {
   Object.assign(session, { replaceAt: undefined, askAgainAt: 0 })
   if (isHeld) return
   const old = M.presentOf(session)
-  session.generations.push({ token, calls: [], told: 0, stopsAt: undefined })
-  if (old.calls.length === 0) retire(model, old)
+  session.generations.push({ token, calls: [], told: 0, stopsAt: undefined, stopsAs: 0 })
+  if (old.calls.length === 0) stop(model, old)
   lookIfGone(model, session)
 }
