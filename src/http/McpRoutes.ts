@@ -10,6 +10,7 @@ import { Grants } from "../services/Grants.ts"
 import type { Call } from "../services/Sessions.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
+import { corsHeaders, methods, preflight } from "./Cors.ts"
 import type { Failure } from "./McpFailures.ts"
 import { refuse, restarting } from "./McpFailures.ts"
 import { McpRefusal } from "./McpRefusal.ts"
@@ -21,17 +22,8 @@ import { eventStream, standingStream } from "./Sse.ts"
 /** Characters of JSON: they are stored as long as the session lives. */
 const maxInitialize = 64 * 1024
 
-const methods = "POST, GET, DELETE, OPTIONS"
 const noStore = { "cache-control": "no-store" }
 const acceptedEmpty = HttpServerResponse.empty({ status: 202, headers: noStore })
-
-const corsHeaders = (origin: string) => ({ "access-control-allow-origin": origin, vary: "Origin", "access-control-expose-headers": "Mcp-Session-Id, WWW-Authenticate" })
-const preflightHeaders = {
-  allow: methods,
-  "access-control-allow-methods": methods,
-  "access-control-allow-headers": "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, Last-Event-ID",
-  "access-control-max-age": "600"
-}
 
 /** `/mcp`. The order of the checks is part of the contract: docs/architecture.md, "The life of a request". */
 export const McpRoutes = HttpLayerRouter.use((router) =>
@@ -124,7 +116,6 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     })
 
     const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-      if (request.method === "OPTIONS") return HttpServerResponse.empty({ status: 204, headers: preflightHeaders })
       if (request.method !== "POST" && request.method !== "DELETE" && request.method !== "GET") {
         return yield* methodNotAllowed("The MCP endpoint takes POST, GET and DELETE.")
       }
@@ -147,6 +138,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
         const request = yield* HttpServerRequest.HttpServerRequest
         const { origin } = request.headers
         if (origin !== undefined && !origins.has(origin)) return foreignOrigin.response
+        if (request.method === "OPTIONS") return preflight(request)
         const response = yield* Effect.catchTag(handle(request), "McpRefusal", (refusal) => Effect.succeed(refusal.response))
         return origin === undefined ? response : HttpServerResponse.setHeaders(response, corsHeaders(origin))
       })
@@ -157,7 +149,8 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
 const foreignOrigin = new McpRefusal({
   status: 403,
   code: ErrorCode.invalidRequest,
-  message: "Pages of this origin may not use the broker. The operator can allow it with ALLOWED_ORIGINS."
+  message: "Pages of this origin may not use the broker. The operator can allow it with ALLOWED_ORIGINS.",
+  headers: { vary: "Origin" }
 })
 
 const methodNotAllowed = (message: string) => new McpRefusal({ status: 405, code: ErrorCode.invalidRequest, message, headers: { allow: methods } })

@@ -42,22 +42,6 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       }
     }))
 
-  it.effect("OPTIONS is answered before sign-in: the preflight of a browser carries no token", () =>
-    Effect.gen(function*() {
-      const { broker } = yield* SharedBroker
-      const answer = yield* broker.get("/mcp", {
-        method: "OPTIONS",
-        headers: { origin: broker.url, "access-control-request-method": "POST", "access-control-request-headers": "authorization" }
-      })
-      assert.strictEqual(answer.status, 204)
-      assert.strictEqual(answer.headers.get("access-control-allow-origin"), broker.url)
-      assert.include(answer.headers.get("access-control-allow-methods"), "POST")
-      const allowed = (answer.headers.get("access-control-allow-headers") ?? "").toLowerCase().split(", ")
-      const needed = ["authorization", "content-type", "accept", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name"]
-      for (const name of [...needed, "last-event-id"]) assert.include(allowed, name)
-      assert.strictEqual((yield* broker.get("/mcp", { method: "OPTIONS" })).status, 204)
-    }))
-
   it.effect("other methods are 405 and name those that there are, on every path", () =>
     Effect.gen(function*() {
       const { broker, client } = yield* SharedBroker

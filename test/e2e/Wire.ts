@@ -59,6 +59,7 @@ export const exchange = (url: string, init: RequestInit = {}): Effect.Effect<Ans
 /** A stream as it comes: `first` is the first piece of its text, `rest` waits for the end. */
 export const openStream = (url: string, init: RequestInit): Effect.Effect<{
   readonly status: number
+  readonly headers: Headers
   readonly first: string
   readonly rest: Effect.Effect<string, Error>
   readonly hangUp: () => void
@@ -75,6 +76,7 @@ export const openStream = (url: string, init: RequestInit): Effect.Effect<{
     const first = await reader.read()
     return {
       status: answer.status,
+      headers: answer.headers,
       first: first.value ?? "",
       rest: Effect.tryPromise({ try: rest, catch: (cause) => cause as Error }),
       hangUp: () => controller.abort()
