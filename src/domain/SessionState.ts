@@ -10,19 +10,20 @@ export type Departure =
 
 /**
  * Where a session is that holds a child, or is about to. A parked or ended one is a row and nothing else.
- * Times are epoch milliseconds. `inFlight`: calls and requests of the child that are not answered; calls count from the
- * moment they come, so that a session which is revived for a call is never taken away before it has made it.
+ * Times are epoch milliseconds. `inFlight`: calls that are not answered; they count from the moment they come, so
+ * that a session which is revived for a call is never taken away before it has made it. `asked`: requests of the child
+ * that its client has not answered.
  */
 export type SessionState =
-  | { readonly _tag: "Starting"; readonly since: number; readonly inFlight: number; readonly used: boolean }
-  | { readonly _tag: "Live"; readonly inFlight: number; readonly lastActivity: number; readonly used: boolean }
-  | { readonly _tag: "Leaving"; readonly to: Departure; readonly inFlight: number; readonly lastActivity: number }
+  | { readonly _tag: "Starting"; readonly since: number; readonly inFlight: number; readonly asked: number; readonly used: boolean }
+  | { readonly _tag: "Live"; readonly inFlight: number; readonly asked: number; readonly lastActivity: number; readonly used: boolean }
+  | { readonly _tag: "Leaving"; readonly to: Departure; readonly inFlight: number; readonly asked: number; readonly lastActivity: number }
 
-export const starting = (now: number): SessionState => ({ _tag: "Starting", since: now, inFlight: 0, used: false })
+export const starting = (now: number): SessionState => ({ _tag: "Starting", since: now, inFlight: 0, asked: 0, used: false })
 
 /** The child has answered the handshake. What is leaving meanwhile stays so. */
 export const started = (state: SessionState, now: number): SessionState =>
-  state._tag === "Starting" ? { _tag: "Live", inFlight: state.inFlight, lastActivity: now, used: state.used } : state
+  state._tag === "Starting" ? { _tag: "Live", inFlight: state.inFlight, asked: state.asked, lastActivity: now, used: state.used } : state
 
 /** `leaving`: it will be parked, and can be revived then. `over`: it is ending. */
 export type Begun = "begun" | "full" | "leaving" | "over"
@@ -43,6 +44,15 @@ export const finish = (state: SessionState, now: number, isActivity: boolean): S
   return state._tag === "Live" && isActivity ? { ...state, inFlight, lastActivity: now } : { ...state, inFlight }
 }
 
+/** The child asks its client something. */
+export const ask = (state: SessionState): SessionState => ({ ...state, asked: state.asked + 1 })
+
+/** The client has answered, or is no longer asked. */
+export const closeAsk = (state: SessionState, now: number): SessionState => {
+  const asked = state.asked - 1
+  return state._tag === "Live" ? { ...state, asked, lastActivity: now } : { ...state, asked }
+}
+
 /** The client said something that is no call. */
 export const touch = (state: SessionState, now: number): SessionState => state._tag === "Live" ? { ...state, lastActivity: now } : state
 
@@ -52,14 +62,14 @@ export const lastActivityOf = (state: SessionState): number => state._tag === "S
 export const leave = (state: SessionState, to: Departure): SessionState =>
   state._tag === "Leaving" && (state.to._tag === "Ended" || to._tag === "Parked")
     ? state
-    : { _tag: "Leaving", to, inFlight: state.inFlight, lastActivity: lastActivityOf(state) }
+    : { _tag: "Leaving", to, inFlight: state.inFlight, asked: state.asked, lastActivity: lastActivityOf(state) }
 
 /** Whether nobody would notice if the session were parked now. */
-export const isIdle = (state: SessionState): state is SessionState & { readonly _tag: "Live" } => state._tag === "Live" && state.inFlight === 0
+export const isIdle = (state: SessionState): state is SessionState & { readonly _tag: "Live" } => state._tag === "Live" && state.inFlight === 0 && state.asked === 0
 
 /** Whether something is in flight, or was within `window` milliseconds: such a session gets a new child, others are parked. */
 export const isInUse = (state: SessionState, now: number, window: number): boolean =>
-  state._tag !== "Leaving" && (state.inFlight > 0 || (state.used && now - lastActivityOf(state) < window))
+  state._tag !== "Leaving" && (state.inFlight > 0 || state.asked > 0 || (state.used && now - lastActivityOf(state) < window))
 
 /** How long a session may be without activity, in milliseconds. */
 export interface IdleWindows {

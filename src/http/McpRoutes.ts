@@ -1,7 +1,7 @@
 import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Redacted } from "effect"
 import { assumedVersion, isModern, modernVersion } from "../domain/Era.ts"
-import type { Notification, Request } from "../domain/JsonRpc.ts"
+import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
@@ -66,30 +66,42 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
      */
     const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
       if (request.method === "initialize") return yield* initialize(grant, request, accept)
-      if (id !== undefined) return respond(yield* sessions.call(grant, id, request), accept, {})
-      const { call, opened } = yield* sessions.callDefault(grant, version ?? assumedVersion, request)
+      if (id !== undefined) return respond(yield* sessions.call(grant, id, request, { isStreamed: accept.sse }), accept, {})
+      const { call, opened } = yield* sessions.callDefault(grant, version ?? assumedVersion, request, { isStreamed: accept.sse })
       return respond(call, accept, opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) })
     })
 
     const onNotification = (grant: Grant, id: string | undefined, notification: Notification) =>
       Effect.as(id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification), Effect.succeed(acceptedEmpty))
 
+    const onResponse = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, response: Response) {
+      const isTaken = yield* id === undefined ? sessions.respondDefault(grant, response) : sessions.respond(grant, id, response)
+      return isTaken ? Effect.succeed(acceptedEmpty) : yield* new McpRefusal({
+        status: 400,
+        code: ErrorCode.invalidRequest,
+        message: "No request of this session is waiting for a response with this id: it was answered, taken back or given up.",
+        id: response.id
+      })
+    })
+
     const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
       const { accept, message } = yield* readMessage(request, config)
       const version = yield* versionOf(request)
       const id = message._tag === "Notification" ? undefined : message.id
       const refuseMessage = (message: string) => new McpRefusal({ status: 400, code: ErrorCode.invalidRequest, message, id })
-      if (message._tag === "Response") return yield* refuseMessage("No request of this session is waiting for a response.")
-      if (isModern(message.method, message.params, version)) {
+      const method = message._tag === "Response" ? undefined : message.method
+      if (isModern(method, message._tag === "Response" ? undefined : message.params, version)) {
         // Not one of the codes by which a dual-era client would stay with this revision: it falls back to initialize.
         return yield* refuseMessage(`Revision ${modernVersion} is not served here yet; begin with initialize and protocolVersion 2025-11-25.`)
       }
-      const sessionId = message.method === "initialize" ? undefined : request.headers["mcp-session-id"]
-      if (sessionId === undefined && message.method !== "initialize" && config.sessionless === "reject") {
+      const sessionId = method === "initialize" ? undefined : request.headers["mcp-session-id"]
+      if (sessionId === undefined && method !== "initialize" && config.sessionless === "reject") {
         return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.")
       }
       const answer: Effect.Effect<Effect.Effect<HttpServerResponse.HttpServerResponse>, Failure | McpRefusal> = message._tag === "Request"
         ? onRequest(grant, sessionId, version, message, accept)
+        : message._tag === "Response"
+        ? onResponse(grant, sessionId, message)
         : onNotification(grant, sessionId, message)
       return yield* Effect.mapError(answer, (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
     })

@@ -3,12 +3,12 @@ import { Cause, Chunk, Deferred, Duration, Effect, Either, Option, Queue } from 
 import type { GrantId } from "../domain/Ids.ts"
 import type { Message, Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
-import { replaceId } from "../domain/ResponseId.ts"
-import { visibleTools } from "../domain/ToolPolicy.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone } from "../services/Children.ts"
 import type { Deadlines } from "../services/Deadlines.ts"
-import type { Call } from "../services/Sessions.ts"
+import type { CallSink } from "./CallSink.ts"
+import type { AskingOptions, ChildAsks } from "./ChildAsks.ts"
+import { makeChildAsks } from "./ChildAsks.ts"
 import type { InFlightCall, Outcome, Settled } from "./InFlightCalls.ts"
 import { InFlightCalls } from "./InFlightCalls.ts"
 
@@ -17,14 +17,18 @@ export interface Generation {
   /**
    * Registers a request at once, in the same step in which the caller chose this generation; the effect hands it to the
    * child. It is answered exactly once: by the child, by its deadline (`initialize` has none), or because the child is gone.
-   * Nothing where the child had gone before and never got it: another one may.
+   * False where the child had gone before and never got it: another one may, with another sink.
    */
-  readonly begin: (request: Request, settled: Settled, grantId?: GrantId) => Effect.Effect<Option.Option<Call>>
+  readonly begin: (request: Request, settled: Settled, sink: CallSink, grantId?: GrantId) => Effect.Effect<boolean>
+  /** Gives up the call that has this sink, if it is open; the child is told. */
+  readonly cancel: (sink: CallSink, reason: string) => Effect.Effect<void>
   /** Answers the calls that are made with a grant, or all, with this sentence; the child is told. */
   readonly giveUp: (sentence: string, grantId?: GrantId) => Effect.Effect<void>
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** Whether a call with this id of the client's is open. */
   readonly holds: (clientId: unknown) => boolean
+  /** What it asks its client. */
+  readonly asks: Pick<ChildAsks, "answer" | "onProgress" | "onStream" | "refuseUnrelated">
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
   readonly gone: Effect.Effect<ChildGone>
   /** Completes once no call is open. To be asked of a generation that gets no new ones. */
@@ -35,7 +39,7 @@ export interface Generation {
   readonly ended: () => Option.Option<ChildGone>
 }
 
-export interface GenerationOptions {
+export interface GenerationOptions extends AskingOptions {
   readonly child: Child
   readonly deadlines: Deadlines["Type"]
   readonly callTimeout: Duration.Duration
@@ -55,12 +59,15 @@ const turn = Effect.async<void>((resume) => {
 })
 
 /** Its fibers, the pump and the writer of replies, belong to the scope that it is made in. */
-export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
+export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...asking }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
   Effect.gen(function*() {
     const calls = new InFlightCalls()
     const gone = yield* Deferred.make<ChildGone>()
     // The pump must not wait for a child that does not read: dropped replies cost only the child that floods.
     const replies = yield* Queue.dropping<string>(maxReplies)
+    const tell = (line: string) => Effect.ignore(child.send(line))
+    const reply = (line: string) => Effect.asVoid(Queue.offer(replies, line))
+    const asks = makeChildAsks({ ...asking, calls, deadlines, send: tell, reply })
 
     const drained = yield* Deferred.make<void>()
     let isRetired = false
@@ -70,7 +77,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
       Effect.suspend(() => {
         if (!calls.remove(call)) return Effect.void
         // What an answer brings about is settled before anybody sees it.
-        const answered = Effect.sync(() => call.channel.complete(line))
+        const answered = Effect.sync(() => call.sink.complete(line))
         return Effect.ensuring(Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled(outcome)), Effect.zipRight(answered, lookIfDrained))
       })
     const fail = (call: InFlightCall, message: string) => settle(call, encodeError(call.clientId, ErrorCode.internal, message), "given up")
@@ -78,36 +85,37 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
     const onResponse = (line: string, response: Response): Effect.Effect<unknown> => {
       const call = calls.get(response.id)
       if (call === undefined) return Effect.logDebug("child.unknown_response")
-      const answer = Either.try(() => answerLine(call, line, response))
+      const answer = Either.try(() => call.sink.render({ line, body: response.body, clientId: call.clientId, method: call.method }))
       return Either.isRight(answer)
         ? settle(call, answer.right, isRefusal(response) ? "refused" : "granted")
         : fail(call, "The Forgejo tool's answer nests too deep to be passed on. The call has run.")
     }
-    const onRequest = (request: Request): Effect.Effect<unknown> =>
-      Queue.offer(
-        replies,
-        request.method === "ping"
-          ? encodeResponse(request.id, { result: {} })
-          : encodeError(request.id, ErrorCode.methodNotFound, `The client cannot be asked for "${request.method}" through this broker.`)
-      )
     const onNotification = (line: string, notification: Notification): Effect.Effect<void> => {
-      if (notification.method === "notifications/progress") {
-        const call = calls.get(notification.params?.progressToken)
-        if (call?.clientProgressToken === undefined) return Effect.void
-        call.channel.interim(encodeNotification(notification.method, { ...notification.params, progressToken: call.clientProgressToken }))
-        return call.deadline?.extend ?? Effect.void
+      switch (notification.method) {
+        case "notifications/progress": {
+          const call = calls.get(notification.params?.progressToken)
+          if (call?.clientProgressToken === undefined) return Effect.void
+          call.sink.interim(encodeNotification(notification.method, { ...notification.params, progressToken: call.clientProgressToken }))
+          return call.deadline?.extend ?? Effect.void
+        }
+        case "notifications/cancelled":
+          return asks.onCancelled(notification)
+        case "notifications/message": {
+          const call = calls.likeliest(asking.hasStream())
+          if (call === undefined) onUnrelated(line)
+          else call.sink.interim(line)
+          return Effect.void
+        }
+        default:
+          return Effect.sync(() => onUnrelated(line))
       }
-      const call = notification.method === "notifications/message" ? calls.likeliest() : undefined
-      if (call === undefined) onUnrelated(line)
-      else call.channel.interim(line)
-      return Effect.void
     }
     const onMessage = (line: string, message: Message): Effect.Effect<unknown> => {
       switch (message._tag) {
         case "Response":
           return onResponse(line, message)
         case "Request":
-          return onRequest(message)
+          return message.method === "ping" ? reply(encodeResponse(message.id, { result: {} })) : asks.onRequest(line, message)
         case "Notification":
           return onNotification(line, message)
       }
@@ -133,7 +141,10 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
       Effect.suspend(() => {
         const how = Option.getOrElse(Cause.failureOption(cause), () => new ChildGone({ code: null, signal: null }))
         ended = Option.some(how)
-        return Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true }), Deferred.succeed(gone, how))
+        return Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true }).pipe(
+          Effect.zipRight(asks.withdrawAll("The Forgejo tool process ended.")),
+          Effect.zipRight(Deferred.succeed(gone, how))
+        )
       })
     yield* child.takeLines.pipe(
       Effect.flatMap(onLines),
@@ -151,16 +162,14 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
       Effect.forkScoped
     )
     // When the generation closes, whoever still waits gets an answer.
-    yield* Effect.addFinalizer(() => Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }))
+    yield* Effect.addFinalizer(() =>
+      Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }), asks.withdrawAll(sessionEnded)))
 
     const minutes = Duration.format(callTimeout)
+    const cancel = (call: InFlightCall, sentence: string, reason: string) =>
+      Effect.zipRight(fail(call, sentence), tell(encodeNotification("notifications/cancelled", { requestId: call.id, reason })))
     const expire = (call: InFlightCall) =>
-      Effect.zipRight(
-        fail(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`),
-        Effect.ignore(child.send(encodeNotification("notifications/cancelled", { requestId: call.id, reason: "timeout" })))
-      )
-    const withdraw = (call: InFlightCall) =>
-      settle(call, encodeError(call.clientId, ErrorCode.internal, lost), "given up").pipe(Effect.as(Option.none<Call>()))
+      cancel(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`, "timeout")
     const stalled = "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
 
     return {
@@ -174,11 +183,15 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
       holds: (clientId) => calls.all().some((call) => call.clientId === clientId),
       giveUp: (sentence, grantId) =>
         Effect.suspend(() => Effect.forEach(calls.all().filter((call) => grantId === undefined || call.grantId === grantId), (call) =>
-          Effect.zipRight(fail(call, sentence), Effect.ignore(child.send(encodeNotification("notifications/cancelled", { requestId: call.id })))), {
-          discard: true
-        })),
-      begin: (request, settled, grantId) => {
-        const { call, params } = calls.begin(request, settled, grantId)
+          cancel(call, sentence, "given up"), { discard: true })),
+      asks,
+      cancel: (sink, reason) =>
+        Effect.suspend(() => {
+          const call = calls.bySink(sink)
+          return call === undefined ? Effect.void : Effect.asVoid(cancel(call, "Cancelled by the client.", reason))
+        }),
+      begin: (request, settled, sink, grantId) => {
+        const { call, params } = calls.begin(request, settled, sink, grantId)
         const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
           call.deadline = deadline
         })
@@ -190,10 +203,11 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated }: G
           }))),
           // A pipe may take a line although its reader has just gone.
           Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
-          Effect.as(Option.some<Call>(call.channel)),
+          Effect.zipRight(Effect.sync(() => asks.onCall(call))),
+          Effect.as(true),
           Effect.catchTags({
-            ChildGone: () => withdraw(call),
-            ChildStalled: () => Effect.as(fail(call, stalled), Option.some<Call>(call.channel))
+            ChildGone: () => Effect.as(fail(call, lost), false),
+            ChildStalled: () => Effect.as(fail(call, stalled), true)
           }),
           Effect.uninterruptible
         )
@@ -225,21 +239,3 @@ const classifyLine = (line: string): Either.Either<Message, unknown> =>
 /** Whether the child refused: by an error, or by a tool's result that says so (gitea-mcp). */
 const isRefusal = ({ body }: Response): boolean =>
   "error" in body || (typeof body.result === "object" && body.result !== null && "isError" in body.result && body.result.isError === true)
-
-/** The child's line under the client's id; serialised anew only where something in it must change. */
-const answerLine = (call: InFlightCall, line: string, { body }: Response): string => {
-  if ("result" in body) {
-    const result = call.method === "tools/list" ? visibleTools(body.result) : call.method === "initialize" ? withoutTasks(body.result) : body.result
-    if (result !== body.result) return encodeResponse(call.clientId, { result })
-  }
-  return replaceId(line, call.clientId) ?? encodeResponse(call.clientId, body)
-}
-
-/** Tasks of 2025-11-25 outlive their session, which a child cannot. */
-const withoutTasks = (result: unknown): unknown => {
-  if (typeof result !== "object" || result === null || !("capabilities" in result)) return result
-  const { capabilities } = result
-  if (typeof capabilities !== "object" || capabilities === null || !("tasks" in capabilities)) return result
-  const { tasks: _, ...rest } = capabilities
-  return { ...result, capabilities: rest }
-}

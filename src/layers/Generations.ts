@@ -1,8 +1,9 @@
 import type { Scope as Scopes } from "effect"
 import { Data, Deferred, Effect, ExecutionStrategy, Exit, Fiber, Option, Redacted, Scope } from "effect"
-import type { Notification, Request } from "../domain/JsonRpc.ts"
+import type { Notification, Request, RequestId, Response } from "../domain/JsonRpc.ts"
 import type { Child, ChildGone } from "../services/Children.ts"
 import type { AccessToken } from "../services/UpstreamTokens.ts"
+import { CallChannel } from "./CallChannel.ts"
 import type { Generation } from "./Generation.ts"
 import type { Started, StartError } from "./SessionStart.ts"
 
@@ -13,9 +14,15 @@ import type { Started, StartError } from "./SessionStart.ts"
 export interface Generations {
   /** See `Generation.begin`. */
   readonly begin: Generation["begin"]
+  /** See `Generation.cancel`. */
+  readonly cancel: Generation["cancel"]
+  /** The client answers a request of a child. False where none with this id is open. */
+  readonly answer: (id: RequestId, body: Response["body"]) => Effect.Effect<boolean>
+  /** The session's own stream has opened. */
+  readonly onStream: () => void
   /** See `Generation.giveUp`; of all that are there. */
   readonly giveUp: Generation["giveUp"]
-  /** To the child that gets the calls; `cancelled` to the one that has the call. */
+  /** To the child that gets the calls; `cancelled` and `progress` to the one that they are about. */
   readonly notify: (notification: Notification) => Effect.Effect<void>
   /** A child has granted something that its successors must know; it may have been replaced while it was asked. */
   readonly passOn: (request: Request) => Effect.Effect<void>
@@ -100,22 +107,29 @@ export const makeGenerations = (
         const old = current
         current = next
         yield* watch(next)
+        yield* old.generation.asks.refuseUnrelated("The server was replaced by a new process, which may ask again.")
         yield* retire(old)
         return Option.some(next)
       })
 
     yield* watch(first)
     return {
-      begin: (request, settled, grantId) => Effect.suspend(() => current.generation.begin(request, settled, grantId)),
+      begin: (request, settled, sink, grantId) => Effect.suspend(() => current.generation.begin(request, settled, sink, grantId)),
+      cancel: (sink, reason) => Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.cancel(sink, reason), { discard: true })),
+      answer: (id, body) => Effect.suspend(() => Effect.exists(all(), ({ generation }) => generation.asks.answer(id, body))),
+      onStream: () => all().forEach(({ generation }) => generation.asks.onStream()),
       giveUp: (sentence, grantId) => Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.giveUp(sentence, grantId), { discard: true })),
       notify: (notification) =>
         Effect.suspend(() => {
+          if (notification.method === "notifications/progress") {
+            return Effect.asVoid(Effect.exists(all(), ({ generation }) => generation.asks.onProgress(notification)))
+          }
           if (notification.method !== "notifications/cancelled") return current.generation.notify(notification)
           const holders = all().filter(({ generation }) => generation.holds(notification.params?.requestId))
           // Where two calls have the same id the wrong one must not be cancelled.
           return holders.length === 1 ? Effect.forEach(holders, ({ generation }) => generation.notify(notification), { discard: true }) : Effect.void
         }),
-      passOn: (request) => Effect.suspend(() => replaced.length === 0 ? Effect.void : Effect.asVoid(current.generation.begin(request, () => Effect.void))),
+      passOn: (request) => Effect.suspend(() => replaced.length === 0 ? Effect.void : Effect.asVoid(current.generation.begin(request, () => Effect.void, new CallChannel(false)))),
       token: () => current.token,
       isCurrent: (child) => current.child === child,
       crashed: Deferred.await(crashed),

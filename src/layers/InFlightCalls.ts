@@ -2,7 +2,7 @@ import type { Effect } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import type { JsonObject, Request, RequestId } from "../domain/JsonRpc.ts"
 import type { Deadline } from "../services/Deadlines.ts"
-import { CallChannel } from "./CallChannel.ts"
+import type { CallSink } from "./CallSink.ts"
 
 /** How a call came to its end: by what the child said, or without the child. */
 export type Outcome = "granted" | "refused" | "given up"
@@ -18,7 +18,7 @@ export interface InFlightCall {
   /** Whose access it is made with; the broker's own calls have none. */
   readonly grantId: GrantId | undefined
   readonly clientProgressToken: RequestId | undefined
-  readonly channel: CallChannel
+  readonly sink: CallSink
   /** Runs once, when the call has been answered or given up. */
   readonly settled: Settled
   deadline: Deadline | undefined
@@ -33,7 +33,7 @@ export class InFlightCalls {
   private lastId = 0
 
   /** Registers a request, and gives it with the parameters that the child gets. */
-  begin(request: Request, settled: Settled, grantId?: GrantId): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
+  begin(request: Request, settled: Settled, sink: CallSink, grantId?: GrantId): { readonly call: InFlightCall; readonly params: JsonObject | undefined } {
     const id = ++this.lastId
     const token = progressToken(request.params)
     const call: InFlightCall = {
@@ -42,7 +42,7 @@ export class InFlightCalls {
       method: request.method,
       grantId,
       clientProgressToken: token,
-      channel: new CallChannel(),
+      sink,
       settled,
       deadline: undefined
     }
@@ -72,22 +72,30 @@ export class InFlightCalls {
     return found.length === 1 ? found[0] : undefined
   }
 
-  /** Where a message goes that names no request: stdio does not say which one it belongs to. */
-  likeliest(): InFlightCall | undefined {
+  bySink(sink: CallSink): InFlightCall | undefined {
+    return this.all().find((call) => call.sink === sink)
+  }
+
+  /**
+   * Whose stream a message goes to that names no request: stdio does not say which one it belongs to. That of the only call;
+   * of several, none where the session's own stream is open, else that of the newest tool call.
+   */
+  likeliest(hasStream: boolean): InFlightCall | undefined {
     const calls = this.all()
-    return calls.length === 1 ? calls[0] : calls.findLast((call) => call.method === "tools/call")
+    const call = calls.length === 1 ? calls[0] : hasStream ? undefined : calls.findLast(({ method, sink }) => method === "tools/call" && sink.isStreamed)
+    return call?.sink.isStreamed === true ? call : undefined
   }
 }
 
-const metaOf = (params: JsonObject | undefined): JsonObject | undefined =>
+export const metaOf = (params: JsonObject | undefined): JsonObject | undefined =>
   typeof params?._meta === "object" && params._meta !== null ? params._meta as JsonObject : undefined
 
-const progressToken = (params: JsonObject | undefined): RequestId | undefined => {
+export const progressToken = (params: JsonObject | undefined): RequestId | undefined => {
   const token = metaOf(params)?.progressToken
   return typeof token === "string" || typeof token === "number" ? token : undefined
 }
 
-const withProgressToken = (params: JsonObject | undefined, token: RequestId): JsonObject => ({
+export const withProgressToken = (params: JsonObject | undefined, token: RequestId): JsonObject => ({
   ...params,
   _meta: { ...metaOf(params), progressToken: token }
 })

@@ -1,9 +1,9 @@
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import type { Change, Handshake } from "../domain/Handshake.ts"
 import { after, changeOf, listsThatMayHaveChanged, requestOf } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import type { JsonObject, Notification, Request } from "../domain/JsonRpc.ts"
-import type { Call } from "../services/Sessions.ts"
+import type { CallSink } from "./CallSink.ts"
 import type { Generations } from "./Generations.ts"
 import type { Outcome } from "./InFlightCalls.ts"
 
@@ -11,8 +11,12 @@ import type { Outcome } from "./InFlightCalls.ts"
 export interface LiveSession {
   /** The child's answer to the client's `initialize`; nothing of use where the session was revived. */
   readonly initializeLine: string
-  /** A call that has begun (`SessionState.begin`) is made; it finishes by itself. Nothing where the child has just gone and did not get it. */
-  readonly call: (request: Request, grantId: GrantId) => Effect.Effect<Option.Option<Call>>
+  /** A call that has begun (`SessionState.begin`) is made; it finishes by itself. False where the child has just gone and did not get it. */
+  readonly call: (request: Request, grantId: GrantId, sink: CallSink) => Effect.Effect<boolean>
+  /** See `Generation.cancel`. */
+  readonly cancel: Generations["cancel"]
+  /** See `Generations.answer`. */
+  readonly answer: Generations["answer"]
   /** Answers calls that will not be, with this sentence: those made with a grant, or all. */
   readonly giveUp: Generations["giveUp"]
   readonly notify: (notification: Notification) => Effect.Effect<void>
@@ -33,19 +37,6 @@ export interface LiveSessionOptions {
   readonly keepHandshake: (handshake: Handshake) => Effect.Effect<void>
   /** The child has refused a call. */
   readonly doubt: Effect.Effect<void>
-}
-
-/** The answer to a call, behind `lines`. */
-const behind = (lines: ReadonlyArray<string>, call: Call): Call => {
-  let first = lines
-  return {
-    take: Effect.suspend(() => {
-      if (first.length === 0) return call.take
-      const taken = first.map((line) => ({ line, final: false }))
-      first = []
-      return Effect.succeed(taken)
-    })
-  }
 }
 
 export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
@@ -71,13 +62,16 @@ export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
   return {
     initializeLine,
     giveUp: generations.giveUp,
-    call: (request, grantId) =>
-      Effect.map(generations.begin(request, settled(request.method, changeOf(request)), grantId), Option.map((call) => {
-        if (untold.length === 0 || request.method === "ping") return call
-        const lines = untold
-        untold = []
-        return behind(lines, call)
-      })),
+    cancel: generations.cancel,
+    answer: generations.answer,
+    call: (request, grantId, sink) =>
+      Effect.suspend(() => {
+        const lines = sink.isStreamed && request.method !== "ping" ? untold : []
+        for (const line of lines) sink.interim(line)
+        return Effect.tap(generations.begin(request, settled(request.method, changeOf(request)), sink, grantId), (isMade) => {
+          if (isMade) untold = untold.slice(lines.length)
+        })
+      }),
     notify: generations.notify,
     met: (result) =>
       Effect.suspend(() => {

@@ -2,13 +2,14 @@ import { Cause, Clock, Deferred, Duration, Effect, Exit } from "effect"
 import { changesSince } from "../domain/Handshake.ts"
 import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
 import type { Departure } from "../domain/SessionState.ts"
-import { crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
+import { ask, closeAsk, crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import type { Child, ChildGone } from "../services/Children.ts"
 import { untilNothingRemains } from "../services/Schedules.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
 import { SessionRows } from "../services/SessionRows.ts"
 import { UpstreamTokens } from "../services/UpstreamTokens.ts"
+import { CallChannel } from "./CallChannel.ts"
 import { sessionEnded } from "./Generation.ts"
 import type { Generations } from "./Generations.ts"
 import { generationsScope, makeGenerations, Processes } from "./Generations.ts"
@@ -59,7 +60,8 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         onSpawn: processes.register,
         onUnrelated: (line: string, from: Child) => {
           if (running?.isCurrent(from) === true) streams.publish(key, line)
-        }
+        },
+        asking: { hasStream: () => streams.isOpen(key), publish: (line: string) => void streams.publish(key, line), opened: place.change(ask), closed: place.change(closeAsk) }
       }
       /** What a stateful child keeps is not known: to stop it early could lose something. */
       const windows = () => {
@@ -83,7 +85,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
             const handshake = session.handshake()
             return start.next({ ...startOptions, userId, opening: { _tag: "Again", handshake } }, token, scope).pipe(
               // What the present child has granted while the next one shook hands.
-              Effect.tap(({ generation }) => Effect.forEach(changesSince(handshake, session.handshake()), (again) => generation.begin(again, () => Effect.void)))
+              Effect.tap(({ generation }) => Effect.forEach(changesSince(handshake, session.handshake()), (again) => generation.begin(again, () => Effect.void, new CallChannel(false))))
             )
           }))
         const rotation = yield* makeRotation({
@@ -108,6 +110,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         })
         yield* session.met(opened.first.result)
         running = generations
+        yield* streams.watch(key, generations.onStream)
         yield* place.change(started)
         if (opening._tag === "Again") yield* Effect.flatMap(rows.takeMissed(key), Effect.forEach(session.notify))
         yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")

@@ -6,19 +6,13 @@ import * as Registry from "../domain/SessionRegistry.ts"
 import type { Begun } from "../domain/SessionState.ts"
 import { begin, finish } from "../domain/SessionState.ts"
 import { refusal } from "../domain/ToolPolicy.ts"
-import type { Call, CallError } from "../services/Sessions.ts"
+import type { CallError } from "../services/Sessions.ts"
 import { SessionBusy, SessionEnded } from "../services/Sessions.ts"
-import { CallChannel } from "./CallChannel.ts"
+import type { CallSink } from "./CallSink.ts"
 import type { Admission, Newcomer } from "./SessionAdmission.ts"
 import type { Incarnation, SessionEntry, SessionTable } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
 import type { SessionUses } from "./SessionUses.ts"
-
-const answered = (line: string): Call => {
-  const channel = new CallChannel()
-  channel.complete(line)
-  return channel
-}
 
 type Found =
   /** A call that has begun keeps its session: nobody can park it before the call has been made. */
@@ -39,41 +33,41 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
       })
     })
 
-  /** Waits for the child where it is just coming up. A caller that leaves until then has not called. Nothing where the child has just gone. */
-  const make = (entry: SessionEntry, request: Request, grantId: GrantId, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
+  /** Waits for the child where it is just coming up. A caller that leaves until then has not called. False where the child has just gone. */
+  const make = (entry: SessionEntry, request: Request, grantId: GrantId, sink: CallSink, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
     Effect.flatMap(Deferred.poll(entry.handle.ready), Option.getOrElse(() => restore(Deferred.await(entry.handle.ready)))).pipe(
       Effect.onError(() => placeOf(table, entry).change((state, now) => finish(state, now, isActivity))),
-      Effect.flatMap((session) => session.call(request, grantId))
+      Effect.flatMap((session) => session.call(request, grantId, sink))
     )
 
-  /** `who`: whose row it is that has the key, where the session is parked; `grantId`: with whose access the call is made. */
-  const dispatch = (who: Newcomer, request: Request, grantId: GrantId): Effect.Effect<Call, CallError> => {
+  const dispatch = <S extends CallSink>(who: Newcomer, request: Request, grantId: GrantId, makeSink: () => S): Effect.Effect<S, CallError> => {
     const isPing = request.method === "ping"
-    const again = Effect.suspend(() => dispatch(who, request, grantId))
+    const again = Effect.suspend(() => dispatch(who, request, grantId, makeSink))
     const unbegin = (entry: SessionEntry) => placeOf(table, entry).change((state, now) => finish(state, now, false))
     // What has ended meanwhile must cost nobody a slot.
     const later = (entry: SessionEntry) =>
       Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again)
+    const pong = Effect.sync(() => answered(makeSink(), encodeResponse(request.id, { result: {} })))
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<Call, CallError> => {
+      Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<S, CallError> => {
         switch (found._tag) {
-          case "begun":
-            return Effect.flatMap(make(found.entry, request, grantId, !isPing, restore), Option.match({
-              onSome: Effect.succeed,
-              onNone: () => isPing ? pong(request) : restore(later(found.entry))
-            }))
+          case "begun": {
+            const sink = makeSink()
+            return Effect.flatMap(make(found.entry, request, grantId, sink, !isPing, restore), (isMade) =>
+              isMade ? Effect.succeed(sink) : isPing ? pong : restore(later(found.entry)))
+          }
           case "full":
             return new SessionBusy({ limit: maxCalls })
           case "over":
             return new SessionEnded()
           case "leaving":
             return isPing
-              ? Effect.zipRight(unbegin(found.entry), pong(request))
+              ? Effect.zipRight(unbegin(found.entry), pong)
               : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
           case "parked":
             // Of several requests one revives it, and the others find it starting.
-            return isPing ? pong(request) : restore(Effect.zipRight(
+            return isPing ? pong : restore(Effect.zipRight(
               admit(who, { _tag: "Again" }, (registry) => Registry.find(registry, who.key)),
               again
             ))
@@ -81,13 +75,20 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
       }))
   }
 
-  return (who: Newcomer, request: Request, grantId: GrantId): Effect.Effect<Call, CallError> => {
+  /**
+   * `who`: whose row it is that has the key, where the session is parked; `grantId`: with whose access the call is made;
+   * `makeSink`: where what the child says of it goes, made anew for each child that it is tried with.
+   */
+  return <S extends CallSink>(who: Newcomer, request: Request, grantId: GrantId, makeSink: () => S): Effect.Effect<S, CallError> => {
     const refused = refusal(request.method, request.params)
     return refused === undefined
-      ? dispatch(who, request, grantId)
-      : Effect.sync(() => answered(encodeError(request.id, ErrorCode.invalidParams, refused)))
+      ? dispatch(who, request, grantId, makeSink)
+      : Effect.sync(() => answered(makeSink(), encodeError(request.id, ErrorCode.invalidParams, refused)))
   }
 }
 
 /** A session without a child is there all the same. */
-const pong = (request: Request): Effect.Effect<Call> => Effect.sync(() => answered(encodeResponse(request.id, { result: {} })))
+const answered = <S extends CallSink>(sink: S, line: string): S => {
+  sink.complete(line)
+  return sink
+}

@@ -24,7 +24,7 @@ export interface Opened {
 /** The session cannot go on with the child that there is now. */
 export class CannotResume extends Data.TaggedError("CannotResume") {}
 
-export type StartOptions = Pick<StartRequest, "label" | "onSpawn" | "onUnrelated">
+export type StartOptions = Pick<StartRequest, "label" | "onSpawn" | "onUnrelated" | "asking">
 
 export const makeSessionOpening = (start: SessionStart) =>
   Effect.gen(function*() {

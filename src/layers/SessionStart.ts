@@ -1,4 +1,5 @@
 import { Data, Duration, Effect, ExecutionStrategy, Exit, Option, Redacted, Scope } from "effect"
+import { mayAsk } from "../domain/ClientCapabilities.ts"
 import type { Handshake } from "../domain/Handshake.ts"
 import { initialized, initializeRequest, isCompatible, replayOf } from "../domain/Handshake.ts"
 import type { UserId } from "../domain/Ids.ts"
@@ -13,6 +14,8 @@ import { InitializeRefused, StartFailed } from "../services/Sessions.ts"
 import type { UpstreamUnavailable } from "../services/Upstream.ts"
 import type { AccessToken, UpstreamGone } from "../services/UpstreamTokens.ts"
 import { UpstreamTokens } from "../services/UpstreamTokens.ts"
+import { CallChannel } from "./CallChannel.ts"
+import type { AskingOptions } from "./ChildAsks.ts"
 import type { Generation } from "./Generation.ts"
 import { makeGeneration } from "./Generation.ts"
 
@@ -39,6 +42,7 @@ export interface StartRequest {
   readonly onSpawn: (child: Child) => Effect.Effect<void, never, Scope.Scope>
   /** Hears what a child says that belongs to no call. Must not wait. */
   readonly onUnrelated: (line: string, from: Child) => void
+  readonly asking: Omit<AskingOptions, "mayAsk">
 }
 
 /** The new child is not what the client was told: another protocol version, server, or less capabilities. */
@@ -86,10 +90,11 @@ export const makeSessionStart = Effect.gen(function*() {
   const ofUser = makeShares(half(config.maxStarts))
 
   const answerOf = Effect.fnUntraced(function*(generation: Generation, request: Request) {
-    const call = yield* Effect.suspend(() => generation.begin(request, () => Effect.void))
-    const events = Option.isNone(call) ? [] : yield* Effect.repeat(call.value.take, { until: (taken) => taken.some((event) => event.final) })
+    const call = new CallChannel(false)
+    const isSent = yield* Effect.suspend(() => generation.begin(request, () => Effect.void, call))
+    const events = yield* Effect.repeat(call.take, { until: (taken) => taken.some((event) => event.final) })
     // A child that goes answers the call too, with an error of ours: what must be seen is the exit.
-    if (Option.isNone(call) || Option.isSome(generation.ended())) return yield* new ExitedEarly({ gone: yield* generation.gone })
+    if (!isSent || Option.isSome(generation.ended())) return yield* new ExitedEarly({ gone: yield* generation.gone })
     const line = events.find((event) => event.final)?.line ?? ""
     return { line, ...JSON.parse(line) as { readonly error?: unknown; readonly result?: JsonObject } }
   })
@@ -97,13 +102,16 @@ export const makeSessionStart = Effect.gen(function*() {
   const handshake = Effect.fnUntraced(function*(token: AccessToken, request: StartRequest, scope: Scope.CloseableScope) {
     const child = yield* children.spawn({ token: token.token, label: request.label })
     yield* request.onSpawn(child)
+    const { opening } = request
+    const initializeParams = opening._tag === "New" ? opening.initialize.params : opening.handshake.initializeParams
     const generation = yield* makeGeneration({
       child,
       deadlines,
       callTimeout: config.callTimeout,
-      onUnrelated: (line) => request.onUnrelated(line, child)
+      onUnrelated: (line) => request.onUnrelated(line, child),
+      mayAsk: (method) => mayAsk(initializeParams, method),
+      ...request.asking
     })
-    const { opening } = request
     const { error, line, result = {} } = yield* answerOf(
       generation,
       opening._tag === "New" ? opening.initialize : initializeRequest(opening.handshake)

@@ -10,6 +10,7 @@ import { CallChannel } from "./CallChannel.ts"
  */
 export class SessionStreams {
   private readonly open = new Map<SessionKey, { readonly channel: CallChannel; readonly grantId: GrantId }>()
+  private readonly watchers = new Map<SessionKey, () => void>()
   private isOver = false
 
   /**
@@ -20,15 +21,26 @@ export class SessionStreams {
     return Effect.acquireRelease(
       Effect.sync(() => {
         this.close(key)
-        const channel = new CallChannel()
+        const channel = new CallChannel(true)
         if (this.isOver) channel.complete("")
-        else this.open.set(key, { channel, grantId })
+        else {
+          this.open.set(key, { channel, grantId })
+          this.watchers.get(key)?.()
+        }
         return channel
       }),
       (channel) =>
         Effect.sync(() => {
           if (this.open.get(key)?.channel === channel) this.open.delete(key)
         })
+    )
+  }
+
+  /** `opened` hears of each stream of the session that opens, until the scope closes. */
+  watch(key: SessionKey, opened: () => void): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.acquireRelease(
+      Effect.sync(() => void this.watchers.set(key, opened)),
+      () => Effect.sync(() => void this.watchers.delete(key))
     )
   }
 

@@ -2,7 +2,7 @@ import { Context, Deferred, Effect, Either, FiberSet, Layer, Option, PubSub, Que
 import { version } from "../domain/Build.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
-import type { Notification, Request } from "../domain/JsonRpc.ts"
+import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { randomHex, sha256 } from "../domain/Secrets.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { EndReason } from "../domain/SessionState.ts"
@@ -13,8 +13,9 @@ import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
 import { SessionRows } from "../services/SessionRows.ts"
-import type { Call } from "../services/Sessions.ts"
+import type { Call, CallOptions } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionUnknown } from "../services/Sessions.ts"
+import { CallChannel } from "./CallChannel.ts"
 import type { Newcomer } from "./SessionAdmission.ts"
 import { dismiss, makeAdmission, stop } from "./SessionAdmission.ts"
 import { makeSessionBody } from "./SessionBody.ts"
@@ -78,6 +79,16 @@ const make = Effect.gen(function*() {
         )
     })
 
+  const respond = (key: SessionKey, { body, id }: Response): Effect.Effect<boolean> =>
+    Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
+      // What had asked is gone.
+      onNone: () => Effect.succeed(false),
+      onSome: ({ handle }) => Effect.flatMap(Deferred.poll(handle.ready), Option.match({
+        onNone: () => Effect.succeed(false),
+        onSome: (ready) => Effect.orElseSucceed(Effect.flatMap(ready, (session) => session.answer(id, body)), () => false)
+      }))
+    }))
+
   const newcomer = (grant: Grant, openedBy: SessionEntry["openedBy"], key: SessionKey): Newcomer => ({
     key,
     userId: grant.userId,
@@ -101,12 +112,13 @@ const make = Effect.gen(function*() {
     yield* Effect.forEach(older, (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, superseded)), { discard: true })
   })
 
-  const callDefault = Effect.fnUntraced(function*(grant: Grant, protocolVersion: string, request: Request) {
+  const callDefault = Effect.fnUntraced(function*(grant: Grant, protocolVersion: string, request: Request, options: CallOptions) {
+    const channel = () => new CallChannel(options.isStreamed)
     const newest = yield* rows.newestUnclaimed(grant.id)
     if (Option.isSome(newest)) {
       yield* adopt(grant, newest.value.key)
       // One that turns out to be over is nobody's loss: no id was sent.
-      const call = yield* Effect.either(dispatch(newest.value, request, grant.id))
+      const call = yield* Effect.either(dispatch(newest.value, request, grant.id, channel))
       if (Either.isRight(call)) return { call: call.right, opened: undefined }
       if (call.left._tag !== "SessionEnded") return yield* call.left
     }
@@ -118,7 +130,7 @@ const make = Effect.gen(function*() {
     }
     const { id, key } = yield* newId
     const { entry, isNew } = yield* admit(newcomer(grant, "broker", key), { _tag: "New", initialize }, (registry) => Registry.brokersOwn(registry, grant.id))
-    return { call: yield* dispatch(entry, request, grant.id), opened: isNew ? id : undefined }
+    return { call: yield* dispatch(entry, request, grant.id, channel), opened: isNew ? id : undefined }
   })
 
   /** Revocation reaches everything that hangs from the grant: children, streams, and what is only a row. */
@@ -162,16 +174,19 @@ const make = Effect.gen(function*() {
           ))
       )
     }),
-    call: (grant, id, request) =>
-      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request, grant.id)).pipe(
+    call: (grant, id, request, { isStreamed }) =>
+      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request, grant.id, () => new CallChannel(isStreamed))).pipe(
         // Where the session ended because the caller's sign-in did, that is what the caller has to know.
         Effect.catchTag("SessionEnded", (over) =>
           Effect.flatMap(grants.isLive(grant.id), (isLive): Effect.Effect<never, SessionEnded | GrantOver> => isLive ? over : new GrantOver()))
       ),
     // The broker's own one may end between being found and being called.
-    callDefault: (grant, protocolVersion, request) =>
-      Effect.retry(callDefault(grant, protocolVersion, request), { times: 1, while: (error) => error._tag === "SessionEnded" }),
+    callDefault: (grant, protocolVersion, request, options) =>
+      Effect.retry(callDefault(grant, protocolVersion, request, options), { times: 1, while: (error) => error._tag === "SessionEnded" }),
     notify: (grant, id, notification) => Effect.flatMap(lookUp(grant, id), ({ key }) => notify(key, notification)),
+    respond: (grant, id, response) => Effect.flatMap(lookUp(grant, id), ({ key }) => respond(key, response)),
+    respondDefault: (grant, response) =>
+      Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.succeed(false), onSome: ({ key }) => respond(key, response) })),
     notifyDefault: (grant, notification) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: ({ key }) => notify(key, notification) })),
     stream: (grant, id) =>

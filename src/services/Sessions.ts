@@ -1,6 +1,6 @@
 import type { Effect, Redacted, Scope } from "effect"
 import { Context, Schema } from "effect"
-import type { Notification, Request } from "../domain/JsonRpc.ts"
+import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
 import type { Grant } from "./Grants.ts"
 import type { UpstreamUnavailable } from "./Upstream.ts"
 import type { UpstreamGone } from "./UpstreamTokens.ts"
@@ -56,6 +56,11 @@ export interface Call {
   readonly take: Effect.Effect<ReadonlyArray<CallEvent>>
 }
 
+export interface CallOptions {
+  /** Whether the client can read what precedes the response: progress, log messages, requests of the child. */
+  readonly isStreamed: boolean
+}
+
 export interface OpenedSession {
   /** The `Mcp-Session-Id`; the broker keeps only its hash. */
   readonly id: Redacted.Redacted
@@ -71,7 +76,7 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   /** Starts a child and has it answer the client's `initialize`. A caller that is interrupted takes the session with it. */
   readonly open: (grant: Grant, initialize: Request) => Effect.Effect<OpenedSession, OpenError>
   /** Hands a request to the session's child, which is started first where there is none. A parked session's `ping` is answered here. */
-  readonly call: (grant: Grant, id: string, request: Request) => Effect.Effect<Call, CallError | LookUpError>
+  readonly call: (grant: Grant, id: string, request: Request, options: CallOptions) => Effect.Effect<Call, CallError | LookUpError>
   /**
    * The same for a request without an id, which goes to the grant's newest session whose id nobody has sent back; else to
    * one that the broker initialises itself with `protocolVersion`. `opened` has its id in the answer that creates it.
@@ -79,10 +84,14 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   readonly callDefault: (
     grant: Grant,
     protocolVersion: string,
-    request: Request
+    request: Request,
+    options: CallOptions
   ) => Effect.Effect<{ readonly call: Call; readonly opened: Redacted.Redacted | undefined }, CallError>
   /** Starts no child: what a parked session is told is said to its next one. */
   readonly notify: (grant: Grant, id: string, notification: Notification) => Effect.Effect<void, LookUpError>
+  /** The client answers a request of the child. False where none with its id is open. */
+  readonly respond: (grant: Grant, id: string, response: Response) => Effect.Effect<boolean, LookUpError>
+  readonly respondDefault: (grant: Grant, response: Response) => Effect.Effect<boolean>
   /** To the grant's default session, if there is one. */
   readonly notifyDefault: (grant: Grant, notification: Notification) => Effect.Effect<void>
   /**

@@ -9,7 +9,7 @@ const windows = { used: 900_000, handshakeOnly: 60_000 }
 const limit = 3
 
 type Live = SessionState & { readonly _tag: "Live" }
-const live = (changes: Partial<Live> = {}): Live => ({ _tag: "Live", inFlight: 0, lastActivity: 0, used: true, ...changes })
+const live = (changes: Partial<Live> = {}): Live => ({ _tag: "Live", inFlight: 0, asked: 0, lastActivity: 0, used: true, ...changes })
 const begun = (state: SessionState, now: number, isActivity = true): SessionState => {
   const [how, next] = begin(state, now, limit, isActivity)
   assert.strictEqual(how, "begun")

@@ -55,7 +55,7 @@ export interface Held {
 const held = (grant: Grant, id: string, initializeLine: string): Held => ({
   id,
   initializeLine,
-  call: (request) => Effect.flatMap(Sessions, (sessions) => sessions.call(grant, id, request)),
+  call: (request) => Effect.flatMap(Sessions, (sessions) => sessions.call(grant, id, request, { isStreamed: true })),
   notify: (method, params) => {
     const notification: Notification = { _tag: "Notification", method, params }
     return Effect.flatMap(Sessions, (sessions) => sessions.notify(grant, id, notification))

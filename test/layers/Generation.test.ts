@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Mailbox, Option, Scope } from "effect"
 import type { Request } from "../../src/domain/JsonRpc.ts"
+import { CallChannel } from "../../src/layers/CallChannel.ts"
+import type { Generation } from "../../src/layers/Generation.ts"
 import { makeGeneration } from "../../src/layers/Generation.ts"
-import type { Outcome } from "../../src/layers/InFlightCalls.ts"
+import type { Outcome, Settled } from "../../src/layers/InFlightCalls.ts"
 import { ChildGone, ChildStalled } from "../../src/services/Children.ts"
 import type { Call } from "../../src/services/Sessions.ts"
 
@@ -29,7 +31,12 @@ const generationOf = Effect.gen(function*() {
         })
     },
     callTimeout: Duration.minutes(1),
-    onUnrelated: (line) => child.unrelated.push(line)
+    onUnrelated: (line) => child.unrelated.push(line),
+    mayAsk: () => true,
+    hasStream: () => false,
+    publish: (line) => child.unrelated.push(line),
+    opened: Effect.void,
+    closed: Effect.void
   })
   return { child, pipe, generation, die: Effect.zipRight(Effect.sync(() => lines.unsafeDone(Exit.fail(gone))), generation.gone) }
 })
@@ -37,12 +44,18 @@ const generationOf = Effect.gen(function*() {
 const request = (changes: Partial<Request> = {}): Request => ({ _tag: "Request", id: "c", method: "tools/call", params: undefined, ...changes })
 const nothing = () => Effect.void
 
+/** A call, where the child got it. */
+const callOf = (generation: Generation, request: Request, settled: Settled) => {
+  const channel = new CallChannel(true)
+  return Effect.map(generation.begin(request, settled, channel), (isMade) => isMade ? Option.some(channel) : Option.none())
+}
+
 /** With one call under way. The call's id for the child is 1. */
 const calling = (changes: Partial<Request> = {}) =>
   Effect.gen(function*() {
     const made = yield* generationOf
     const outcomes = new Array<Outcome>()
-    const call = Option.getOrThrow(yield* made.generation.begin(request(changes), (outcome) => Effect.sync(() => outcomes.push(outcome))))
+    const call = Option.getOrThrow(yield* callOf(made.generation, request(changes), (outcome) => Effect.sync(() => outcomes.push(outcome))))
     return { ...made, call, outcomes, lines: made.child.lines }
   })
 
@@ -162,13 +175,13 @@ describe("how a call comes to its end", () => {
     Effect.gen(function*() {
       const { child, generation } = yield* generationOf
       const latch = yield* Effect.makeLatch(false)
-      const call = Option.getOrThrow(yield* generation.begin(request(), () => latch.await))
+      const call = Option.getOrThrow(yield* callOf(generation, request(), () => latch.await))
       child.lines.unsafeOffer(answer)
       const seen = yield* Effect.fork(finalOf(call))
       assert.isFalse(yield* isDone(seen))
       yield* latch.open
       yield* Fiber.join(seen)
-      const other = Option.getOrThrow(yield* generation.begin(request(), () => Effect.die("the store is full")))
+      const other = Option.getOrThrow(yield* callOf(generation, request(), () => Effect.die("the store is full")))
       child.lines.unsafeOffer("{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}")
       assert.deepStrictEqual(yield* finalOf(other), { jsonrpc: "2.0", id: "c", result: {} })
     }))
@@ -192,7 +205,7 @@ describe("a call that the child never got", () => {
       if (how === "pipe gone") pipe.send = gone
       if (how === "pipe full") pipe.send = new ChildStalled()
       if (how === "gone before") yield* die
-      const making = generation.begin(request(), settled)
+      const making = callOf(generation, request(), settled)
       if (how === "gone between") yield* die
       const call = yield* making
       assert.deepStrictEqual(outcomes, ["given up"])
@@ -220,8 +233,8 @@ describe("a generation that gets no new calls", () => {
       lines.unsafeOffer(answer)
       // While new ones may come, to have none open means nothing.
       yield* finalOf(call)
-      const making = generation.begin(request(), nothing)
-      const other = Option.getOrThrow(yield* generation.begin(request({ id: "d" }), nothing))
+      const making = callOf(generation, request(), nothing)
+      const other = Option.getOrThrow(yield* callOf(generation, request({ id: "d" }), nothing))
       const drained = yield* Effect.fork(generation.drained)
       lines.unsafeOffer("{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{}}")
       yield* finalOf(other)
@@ -237,7 +250,7 @@ describe("a generation that gets no new calls", () => {
       const { die, generation } = yield* generationOf
       const known = new Array<boolean>()
       assert.isTrue(Option.isNone(generation.ended()))
-      yield* generation.begin(request(), () => Effect.sync(() => known.push(Option.isSome(generation.ended()))))
+      yield* callOf(generation, request(), () => Effect.sync(() => known.push(Option.isSome(generation.ended()))))
       const drained = yield* Effect.fork(generation.drained)
       assert.strictEqual(yield* die, gone)
       yield* Fiber.join(drained)

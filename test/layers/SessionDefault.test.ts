@@ -11,7 +11,7 @@ const annaAgain = fakeGrant("1", "client", 2)
 /** A request without an id: its answer, and the id where there is one in it. */
 const ask = (grant = anna, id: string | number = 1) =>
   Effect.gen(function*() {
-    const { call, opened } = yield* (yield* Sessions).callDefault(grant, "2025-03-26", request("tools/list", id))
+    const { call, opened } = yield* (yield* Sessions).callDefault(grant, "2025-03-26", request("tools/list", id), { isStreamed: true })
     return { answer: yield* responseTo(call), opened: opened === undefined ? undefined : Redacted.value(opened) }
   })
 const heard = Effect.map(FakeChildren, ({ children }) => children.map(({ received }) => received.filter(({ method }) => method === "tools/list").length))
@@ -33,7 +33,7 @@ describe("requests without a session id", () => {
       const play = yield* FakeChildren
       play.answers = false
       yield* open(anna)
-      yield* (yield* Sessions).callDefault(anna, "2025-03-26", request("tools/call", 1))
+      yield* (yield* Sessions).callDefault(anna, "2025-03-26", request("tools/call", 1), { isStreamed: true })
       play.answers = true
       yield* open(anna)
       yield* ask()

@@ -57,7 +57,7 @@ describe("what one user or grant can do to others", () => {
       const scope = yield* Scope.make()
       const stream = yield* Scope.extend(sessions.stream(annaAgain, session.id), scope)
       const hers = yield* session.call(request("tools/call", "opened it"))
-      const other = yield* sessions.call(annaAgain, session.id, request("tools/call", "came later"))
+      const other = yield* sessions.call(annaAgain, session.id, request("tools/call", "came later"), { isStreamed: true })
       yield* (yield* FakeGrants).revoke(annaAgain)
       yield* TestClock.adjust(0)
       assert.isTrue((yield* stream.take).some(({ final }) => final))
@@ -75,7 +75,7 @@ describe("what one user or grant can do to others", () => {
       yield* Effect.forEach([1, 2, 3], () => open(anna))
       yield* TestClock.adjust("61 seconds")
       play.server = { ...play.server, name: "another" }
-      const { call, opened } = yield* (yield* Sessions).callDefault(anna, "2025-03-26", request("tools/list", 1))
+      const { call, opened } = yield* (yield* Sessions).callDefault(anna, "2025-03-26", request("tools/list", 1), { isStreamed: true })
       assert.strictEqual((yield* responseTo(call)).id, 1)
       assert.match(opened === undefined ? "" : Redacted.value(opened), /^[0-9a-f]{48}$/)
     }).pipe(Effect.provide(testSessions())))

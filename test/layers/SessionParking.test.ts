@@ -142,14 +142,14 @@ describe("a parked session", () => {
     Effect.gen(function*() {
       const sessions = yield* Sessions
       const first = yield* parked
-      assert.strictEqual(yield* tagOf(sessions.call(ben, first.id, request("tools/list"))), "SessionForeign")
+      assert.strictEqual(yield* tagOf(sessions.call(ben, first.id, request("tools/list"), { isStreamed: true })), "SessionForeign")
       yield* sessions.end(anna, first.id)
       assert.strictEqual(yield* tagOf(first.call(request("ping"))), "SessionEnded")
       const second = yield* parked
       yield* (yield* FakeGrants).revoke(anna)
       yield* TestClock.adjust(0)
       assert.strictEqual(yield* fateOf(second), "grant_ended")
-      assert.strictEqual(yield* tagOf(sessions.call(fakeGrant("1", "client", 2), second.id, request("tools/list"))), "SessionEnded")
+      assert.strictEqual(yield* tagOf(sessions.call(fakeGrant("1", "client", 2), second.id, request("tools/list"), { isStreamed: true })), "SessionEnded")
       assert.strictEqual(living(yield* FakeChildren), 0)
     }).pipe(Effect.provide(testSessions())))
 
@@ -157,7 +157,7 @@ describe("a parked session", () => {
     Effect.gen(function*() {
       const sessions = yield* Sessions
       const session = yield* parked
-      assert.strictEqual(yield* tagOf(sessions.call(fakeGrant("1", "client", 2), session.id, request("tools/list"))), "ok")
+      assert.strictEqual(yield* tagOf(sessions.call(fakeGrant("1", "client", 2), session.id, request("tools/list"), { isStreamed: true })), "ok")
     }).pipe(Effect.provide(testSessions())))
 
   it.effect("stays parked when its child does not come up, and tries again at the next request", () =>

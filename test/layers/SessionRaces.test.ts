@@ -166,7 +166,7 @@ describe("two things at one moment", () => {
         const session = yield* open(anna)
         yield* Effect.exit(session.call(request("tools/list", 1)))
         yield* use(session)
-        const { opened } = yield* sessions.callDefault(anna, "2025-03-26", request("tools/list", 2))
+        const { opened } = yield* sessions.callDefault(anna, "2025-03-26", request("tools/list", 2), { isStreamed: true })
         assert.isDefined(opened, "another session")
       }).pipe(Effect.provide(Layer.provide(SessionsLive, Failing)))
     }).pipe(Effect.provide(Layer.provideMerge(SessionRowsLive, sessionsWorld()))))

@@ -43,7 +43,7 @@ describe("Sessions", () => {
       const sessions = yield* Sessions
       const opened = yield* open(anna)
       const { id } = opened
-      const find = (grant: typeof anna, which: string) => sessions.call(grant, which, request("ping"))
+      const find = (grant: typeof anna, which: string) => sessions.call(grant, which, request("ping"), { isStreamed: true })
       assert.strictEqual(yield* tagOf(find(anna, id)), "ok")
       assert.strictEqual(yield* tagOf(find(fakeGrant("1", "client", 2), id)), "ok", "another grant of the same user and client")
       assert.strictEqual(yield* tagOf(find(ben, id)), "SessionForeign")

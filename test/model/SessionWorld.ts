@@ -133,10 +133,10 @@ export class SessionWorld {
       }))
   private readonly message = (n: number, method = "tools/call"): Request => request(method, `c${n}`, { n })
   readonly call = (account: Account, grant: number, id: string, method?: "ping") =>
-    this.ask({ what: method ?? "call", account, grant }, (n) => Effect.flatMap(this.sessions.call(grantOf(account, grant), id, this.message(n, method)), responseTo))
+    this.ask({ what: method ?? "call", account, grant }, (n) => Effect.flatMap(this.sessions.call(grantOf(account, grant), id, this.message(n, method), { isStreamed: true }), responseTo))
   readonly callDefault = (account: Account, grant: number) =>
     this.ask({ what: "default", account, grant }, (n, learn) =>
-      Effect.flatMap(this.sessions.callDefault(grantOf(account, grant), "2025-06-18", this.message(n)), ({ call, opened }) => {
+      Effect.flatMap(this.sessions.callDefault(grantOf(account, grant), "2025-06-18", this.message(n), { isStreamed: true }), ({ call, opened }) => {
         if (opened !== undefined) learn(Redacted.value(opened))
         return responseTo(call)
       }))
