@@ -1,6 +1,6 @@
 // `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
-// Arguments go to vitest. Where CI is set, a soak of 45 seconds follows. The last line is `N passed, N failed, N skipped`:
-// tests, plus one each for types, lint, build and soak.
+// Arguments go to vitest. Where CI is set, a soak of 45 seconds and the conformance suites follow. The last line is
+// `N passed, N failed, N skipped`: tests and scenarios, plus one each for types, lint, build and soak.
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -46,8 +46,19 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** Runs a script whose last line is `N passed, N failed`, and adds those. */
+const counting = (script) => {
+  const { status, stdout } = spawnSync(process.execPath, [join(root, "scripts", script)], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 26 })
+  process.stdout.write(stdout)
+  const [, passed = 0, failed = 0] = /(\d+) passed, (\d+) failed\n$/.exec(stdout) ?? []
+  count.passed += Number(passed)
+  // Who ends badly has a failure, also without such a line.
+  count.failed += status === 0 ? Number(failed) : Math.max(1, Number(failed))
+}
+
 if (process.env.CI !== undefined && process.argv.length === 2) {
   step("soak", () => spawnSync(process.execPath, [join(root, "scripts", "soak.mjs"), "--seconds", "45"], { cwd: root, stdio: "inherit" }).status === 0)
+  counting("conformance.mjs")
 }
 
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)

@@ -4,21 +4,10 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js"
 import { Effect } from "effect"
-import { Browser, firstForm } from "../../demo/Browser.ts"
+import { allowing } from "../process/Person.ts"
 import { ada, serving } from "../process/Serving.ts"
 
 const redirectUri = "http://127.0.0.1:9/callback"
-
-/** A person with a browser without script, who allows everything and signs in as Ada. */
-const answerOf = async (url: URL): Promise<URLSearchParams> => {
-  const browser = new Browser(redirectUri)
-  let page = await browser.get(url.href)
-  while (!page.url.startsWith(redirectUri)) {
-    const isLogin = firstForm(page)?.fields["user_name"] !== undefined
-    page = await browser.submit(page, isLogin ? { user_name: ada.login, password: ada.password } : {})
-  }
-  return new URL(page.url).searchParams
-}
 
 /** What an application keeps for the SDK's client. */
 class Provider implements OAuthClientProvider {
@@ -69,7 +58,7 @@ const connected = async (mcpUrl: string, provider: Provider) => {
   const refusal = await connect(new Client({ name: "sdk", version: "1" }), first)
     .then(() => "connected", (cause: Error) => cause.constructor.name)
   assert.strictEqual(refusal, "UnauthorizedError")
-  const answer = await answerOf(provider.asked.at(-1) ?? new URL("http://nowhere"))
+  const { searchParams: answer } = await allowing(provider.asked.at(-1)?.href ?? "", redirectUri, ada)
   assert.strictEqual(answer.get("state"), provider.state())
   await first.finishAuth(answer.get("code") ?? "")
   const client = new Client({ name: "sdk", version: "1" })
