@@ -14,12 +14,15 @@ const claimKey = "io.modelcontextprotocol/protocolVersion"
 export const isKnownVersion = (version: string): boolean =>
   version === modernVersion || legacyVersions.some((known) => known === version)
 
+/** Whether a message says in its `_meta` that it is of the stateless era. */
+export const claimsModern = (params: JsonObject | undefined): boolean => {
+  const meta = params?._meta
+  return typeof meta === "object" && meta !== null && claimKey in meta
+}
+
 /**
  * Whether a message is of the stateless era: it says so itself in `_meta`, whatever its header, method or session id; or
  * its header names such a revision. An `initialize` without the claim is always legacy.
  */
-export const isModern = (method: string | undefined, params: JsonObject | undefined, versionHeader: string | undefined): boolean => {
-  const meta = params?._meta
-  if (typeof meta === "object" && meta !== null && claimKey in meta) return true
-  return method !== "initialize" && versionHeader !== undefined && versionHeader >= modernVersion
-}
+export const isModern = (method: string | undefined, params: JsonObject | undefined, versionHeader: string | undefined): boolean =>
+  claimsModern(params) || (method !== "initialize" && versionHeader !== undefined && versionHeader >= modernVersion)

@@ -1,7 +1,9 @@
 import type { HttpServerRequest } from "@effect/platform"
 import { Effect, Either } from "effect"
+import type { Batch } from "../domain/Batch.ts"
+import { classifyBatch } from "../domain/Batch.ts"
 import { isKnownVersion, legacyVersions, modernVersion } from "../domain/Era.ts"
-import type { Message } from "../domain/JsonRpc.ts"
+import type { Malformed, Message } from "../domain/JsonRpc.ts"
 import { classify, ErrorCode, parse } from "../domain/JsonRpc.ts"
 import type { Settings } from "../services/AppConfig.ts"
 import { readBody } from "./BodyReader.ts"
@@ -36,8 +38,8 @@ export const versionOf = (request: HttpServerRequest.HttpServerRequest): Effect.
 /** Checks and reads a POST: 413, 415, 400, 406, in this order; a malformed message keeps its id where it has one. */
 export const readMessage = (
   request: HttpServerRequest.HttpServerRequest,
-  limits: Pick<Settings, "maxBody" | "maxJsonDepth">
-): Effect.Effect<{ readonly message: Message; readonly accept: Accepted }, McpRefusal> =>
+  limits: Pick<Settings, "maxBody" | "maxCallsPerSession" | "maxJsonDepth">
+): Effect.Effect<{ readonly message: Message | Batch; readonly accept: Accepted }, McpRefusal> =>
   Effect.gen(function*() {
     const text = yield* readBody(request, limits.maxBody).pipe(
       Effect.mapError((error) =>
@@ -51,11 +53,11 @@ export const readMessage = (
     const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase()
     if (type !== "application/json") return yield* refusal(415, "Send the JSON-RPC message with Content-Type: application/json.")
     const value = yield* parse(text, limits.maxJsonDepth).pipe(Either.mapLeft((bad) => new McpRefusal({ ...bad, status: 400 })))
-    if (Array.isArray(value)) return yield* refusal(400, "Batches are not accepted here; send one JSON-RPC message per POST.")
     const accept = accepted(request.headers.accept)
     if (!accept.json && !accept.sse) {
       return yield* refusal(406, "Answers are application/json or text/event-stream; Accept must allow at least one of them.")
     }
-    const message = yield* classify(value).pipe(Either.mapLeft((bad) => new McpRefusal({ ...bad, status: 400 })))
+    const classified: Either.Either<Message | Batch, Malformed> = Array.isArray(value) ? classifyBatch(value, limits.maxCallsPerSession) : classify(value)
+    const message = yield* classified.pipe(Either.mapLeft((bad) => new McpRefusal({ ...bad, status: 400 })))
     return { message, accept }
   })

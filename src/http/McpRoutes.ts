@@ -1,7 +1,9 @@
 import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Redacted } from "effect"
+import type { Batch } from "../domain/Batch.ts"
+import { batchVersion } from "../domain/Batch.ts"
 import { assumedVersion, isModern, modernVersion } from "../domain/Era.ts"
-import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
+import type { Message, Request, RequestId } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
@@ -11,7 +13,8 @@ import type { Call } from "../services/Sessions.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
 import { corsHeaders, methods, preflight } from "./Cors.ts"
-import type { Failure } from "./McpFailures.ts"
+import type { Ways } from "./McpBatch.ts"
+import { answerCalls, dispatchBatch } from "./McpBatch.ts"
 import { refuse, restarting } from "./McpFailures.ts"
 import { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
@@ -60,50 +63,60 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       return respond({ take: Effect.succeed([{ line: opened.line, final: true }]) }, accept, opened.headers)
     })
 
-    /**
-     * A request without an id goes to the grant's default session. What it gives waits for the answer, and is run when
-     * nothing holds the message any more: it may be large, and the answer may take its time.
-     */
-    const onRequest = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, request: Request, accept: Accepted) {
-      if (request.method === "initialize") return yield* initialize(grant, request, accept)
-      if (id !== undefined) return respond(yield* sessions.call(grant, id, request, { isStreamed: accept.sse }), accept, {})
-      const { call, opened } = yield* sessions.callDefault(grant, version ?? assumedVersion, request, { isStreamed: accept.sse })
-      return respond(call, accept, opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) })
+    /** The ways of messages that are no initialize. Those without an id go to the grant's default session. */
+    const waysOf = (grant: Grant, id: string | undefined, version: string | undefined, isStreamed: boolean): Ways => ({
+      call: (request) => id === undefined
+        ? sessions.callDefault(grant, version ?? assumedVersion, request, { isStreamed })
+        : Effect.map(sessions.call(grant, id, request, { isStreamed }), (call) => ({ call, opened: undefined })),
+      notify: (notification) => id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification),
+      respond: (response) =>
+        Effect.filterOrFail(
+          id === undefined ? sessions.respondDefault(grant, response) : sessions.respond(grant, id, response),
+          (isTaken) => isTaken,
+          () => notAsked(response.id)
+        ),
+      refuse: (failure, id) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id)
+    })
+    const openedHeaders = (opened: Redacted.Redacted | undefined) => opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) }
+
+    /** What a POST gives waits for its answer, and is run when nothing holds the message any more: it may be large, and the answer may take its time. */
+    const onMessage = Effect.fnUntraced(function*(message: Message, ways: Ways, accept: Accepted) {
+      if (message._tag !== "Request") return yield* Effect.as(message._tag === "Response" ? ways.respond(message) : ways.notify(message), Effect.succeed(acceptedEmpty))
+      const { call, opened } = yield* ways.call(message)
+      return respond(call, accept, openedHeaders(opened))
     })
 
-    const onNotification = (grant: Grant, id: string | undefined, notification: Notification) =>
-      Effect.as(id === undefined ? sessions.notifyDefault(grant, notification) : sessions.notify(grant, id, notification), Effect.succeed(acceptedEmpty))
-
-    const onResponse = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, response: Response) {
-      const isTaken = yield* id === undefined ? sessions.respondDefault(grant, response) : sessions.respond(grant, id, response)
-      return isTaken ? Effect.succeed(acceptedEmpty) : yield* new McpRefusal({
-        status: 400,
-        code: ErrorCode.invalidRequest,
-        message: "No request of this session is waiting for a response with this id: it was answered, taken back or given up.",
-        id: response.id
-      })
+    /** Only what a client of the right revision sends may be several messages; where no session says which one that is, the header does. */
+    const onBatch = Effect.fnUntraced(function*(grant: Grant, id: string | undefined, version: string | undefined, batch: Batch, accept: Accepted) {
+      const spoken = id === undefined || version === modernVersion
+        ? version ?? assumedVersion
+        : yield* Effect.mapError(sessions.negotiated(grant, id), (failure) => refuse(config, failure, undefined))
+      if (spoken !== batchVersion) {
+        return yield* refuseMessage(`Batches belong to revision ${batchVersion}, and this is ${spoken}; send one JSON-RPC message per POST.`, undefined)
+      }
+      const { calls, opened } = yield* dispatchBatch(batch, waysOf(grant, id, version, accept.sse))
+      return calls.length === 0 ? Effect.succeed(acceptedEmpty) : answerCalls(calls, accept, { ...noStore, ...openedHeaders(opened) })
     })
 
     const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
       const { accept, message } = yield* readMessage(request, config)
       const version = yield* versionOf(request)
-      const id = message._tag === "Notification" ? undefined : message.id
-      const refuseMessage = (message: string) => new McpRefusal({ status: 400, code: ErrorCode.invalidRequest, message, id })
-      const method = message._tag === "Response" ? undefined : message.method
-      if (isModern(method, message._tag === "Response" ? undefined : message.params, version)) {
+      const id = message._tag === "Request" || message._tag === "Response" ? message.id : undefined
+      const method = message._tag === "Request" || message._tag === "Notification" ? message.method : undefined
+      if (message._tag !== "Batch" && isModern(method, message._tag === "Response" ? undefined : message.params, version)) {
         // Not one of the codes by which a dual-era client would stay with this revision: it falls back to initialize.
-        return yield* refuseMessage(`Revision ${modernVersion} is not served here yet; begin with initialize and protocolVersion 2025-11-25.`)
+        return yield* refuseMessage(`Revision ${modernVersion} is not served here yet; begin with initialize and protocolVersion 2025-11-25.`, id)
       }
-      const sessionId = method === "initialize" ? undefined : request.headers["mcp-session-id"]
-      if (sessionId === undefined && method !== "initialize" && config.sessionless === "reject") {
-        return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.")
+      if (message._tag === "Request" && method === "initialize") {
+        return yield* Effect.mapError(initialize(grant, message, accept), (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
       }
-      const answer: Effect.Effect<Effect.Effect<HttpServerResponse.HttpServerResponse>, Failure | McpRefusal> = message._tag === "Request"
-        ? onRequest(grant, sessionId, version, message, accept)
-        : message._tag === "Response"
-        ? onResponse(grant, sessionId, message)
-        : onNotification(grant, sessionId, message)
-      return yield* Effect.mapError(answer, (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
+      const sessionId = request.headers["mcp-session-id"]
+      if (sessionId === undefined && config.sessionless === "reject") {
+        return yield* refuseMessage("Send the Mcp-Session-Id that initialize was answered with.", id)
+      }
+      if (message._tag === "Batch") return yield* onBatch(grant, sessionId, version, message, accept)
+      const ways = waysOf(grant, sessionId, version, accept.sse)
+      return yield* Effect.mapError(onMessage(message, ways, accept), (failure) => ways.refuse(failure, id))
     })
 
     /** GET and DELETE are about the session that a header names, and say so where it is missing. */
@@ -164,5 +177,10 @@ const foreignOrigin = new McpRefusal({
   message: "Pages of this origin may not use the broker. The operator can allow it with ALLOWED_ORIGINS.",
   headers: { vary: "Origin" }
 })
+
+const refuseMessage = (message: string, id: RequestId | undefined) => new McpRefusal({ status: 400, code: ErrorCode.invalidRequest, message, id })
+
+const notAsked = (id: RequestId) =>
+  refuseMessage("No request of this session is waiting for a response with this id: it was answered, taken back or given up.", id)
 
 const methodNotAllowed = (message: string) => new McpRefusal({ status: 405, code: ErrorCode.invalidRequest, message, headers: { allow: methods } })

@@ -187,6 +187,11 @@ const make = Effect.gen(function*() {
     respond: (grant, id, response) => Effect.flatMap(lookUp(grant, id), ({ key }) => respond(key, response)),
     respondDefault: (grant, response) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.succeed(false), onSome: ({ key }) => respond(key, response) })),
+    negotiated: (grant, id) =>
+      Effect.flatMap(lookUp(grant, id), ({ key }) => rows.kept(key)).pipe(Effect.flatMap(Option.match({
+        onNone: () => new SessionEnded(),
+        onSome: ({ handshake }) => Effect.succeed(String(handshake.told.protocolVersion))
+      }))),
     notifyDefault: (grant, notification) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: ({ key }) => notify(key, notification) })),
     stream: (grant, id) =>

@@ -92,6 +92,8 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   /** The client answers a request of the child. False where none with its id is open. */
   readonly respond: (grant: Grant, id: string, response: Response) => Effect.Effect<boolean, LookUpError>
   readonly respondDefault: (grant: Grant, response: Response) => Effect.Effect<boolean>
+  /** The revision that the session's client was told in answer to its `initialize`. */
+  readonly negotiated: (grant: Grant, id: string) => Effect.Effect<string, LookUpError>
   /** To the grant's default session, if there is one. */
   readonly notifyDefault: (grant: Grant, notification: Notification) => Effect.Effect<void>
   /**

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { initialize, notification, rpc, SharedBroker, sharedBroker } from "./TestBroker.ts"
+import { initialize, rpc, SharedBroker, sharedBroker } from "./TestBroker.ts"
 import { response } from "./Wire.ts"
 
 const nested = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`
@@ -8,14 +8,13 @@ const deep = (levels: number) => `{"jsonrpc":"2.0","id":1,"method":"ping","param
 const notJson = "The body is not JSON; send one JSON-RPC 2.0 message as UTF-8 text."
 const notOneObject = "A JSON-RPC message is one object with \"jsonrpc\": \"2.0\"."
 const badId = "The member \"id\" must be a string or an integer of at most 53 bits."
-const batch = "Batches are not accepted here; send one JSON-RPC message per POST."
 const badJsonRpc = "The member \"jsonrpc\" must be \"2.0\"."
 const badMethod = "The member \"method\" must be a string."
 const badParams = "The member \"params\" must be an object."
 const badOutcome = "A message without \"method\" is a response: it must have either \"result\" or \"error\"."
 const badResponseId = "A response must have the id of its request: a string or an integer of at most 53 bits."
 const tooDeep = "The JSON nests deeper than 64 levels; send a flatter message."
-const unexpected = "No request of this session is waiting for a response."
+const unexpected = "No request of this session is waiting for a response with this id: it was answered, taken back or given up."
 
 /** What is sent, the code and the sentence of the answer, and the id that it echoes. */
 const cases: ReadonlyArray<readonly [name: string, body: string, code: number, message: string, id?: string | number]> = [
@@ -37,9 +36,7 @@ const cases: ReadonlyArray<readonly [name: string, body: string, code: number, m
   ["a response without an id", JSON.stringify({ jsonrpc: "2.0", result: {} }), -32600, badResponseId],
   ["a response to nothing", JSON.stringify({ jsonrpc: "2.0", id: 1, result: { action: "accept" } }), -32600, unexpected, 1],
   ["an error to nothing", JSON.stringify({ jsonrpc: "2.0", id: "q", error: { code: -1, message: "no" } }), -32600, unexpected, "q"],
-  ["case 12: a batch", JSON.stringify([rpc(1, "ping"), rpc(2, "ping")]), -32600, batch],
-  ["case 12: a batch of one", JSON.stringify([notification("notifications/initialized")]), -32600, batch],
-  ["an empty batch", "[]", -32600, batch],
+  ["an empty batch", "[]", -32600, "The batch is empty; send at least one JSON-RPC message."],
   ["65 levels", deep(65), -32600, tooDeep],
   ["a hundred thousand levels", nested(100_000), -32600, tooDeep]
 ]
