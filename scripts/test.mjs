@@ -1,6 +1,7 @@
 // `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
-// Arguments go to vitest. Where CI is set, a soak of 45 seconds and the conformance suites follow. The last line is
-// `N passed, N failed, N skipped`: tests and scenarios, plus one each for types, lint, build and soak.
+// Arguments go to vitest. Where CI is set, a soak of 45 seconds, the conformance suites and clients from the registry follow.
+// The last line is `N passed, N failed, N skipped`: tests, scenarios and clients' checks, plus one each for types, lint, build
+// and soak.
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -59,6 +60,7 @@ const counting = (script) => {
 if (process.env.CI !== undefined && process.argv.length === 2) {
   step("soak", () => spawnSync(process.execPath, [join(root, "scripts", "soak.mjs"), "--seconds", "45"], { cwd: root, stdio: "inherit" }).status === 0)
   counting("conformance.mjs")
+  counting("clients.mjs")
 }
 
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)

@@ -1,7 +1,7 @@
 import { Effect, type Scope } from "effect"
 import { join } from "node:path"
 import { OAuthClient } from "../../demo/OAuthClient.ts"
-import { allowing } from "../process/Person.ts"
+import { answering } from "../process/Person.ts"
 import { ada, freePort } from "../process/Serving.ts"
 import { plain, type Scenario, startSuite, type Tools } from "./Suite.ts"
 
@@ -22,10 +22,7 @@ export const runAuthorization = (tools: Tools, mcpUrl: string): Effect.Effect<Re
     const asked = suite.stdout.until("a URL to open", (text) =>
       // By the time of that line it listens for the answer.
       text.includes("Waiting up to") ? /^https?:\/\/\S*[?&]code_challenge=\S+$/m.exec(plain(text))?.[0] : undefined)
-    const answer = asked.pipe(
-      Effect.flatMap((url) => Effect.promise(() => allowing(url, `http://127.0.0.1:${port}/callback`, ada))),
-      Effect.flatMap((back) => Effect.promise(() => fetch(back)))
-    )
+    const answer = Effect.flatMap(asked, (url) => Effect.promise(() => answering(url, ada)))
     // A suite that fails before it asks ends by itself.
     yield* Effect.race(Effect.zipRight(Effect.exit(answer), suite.exited), suite.exited).pipe(
       Effect.timeoutFail({ duration: "6 minutes", onTimeout: () => new Error("the authorization suite did not end") }),

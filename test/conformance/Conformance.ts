@@ -6,15 +6,13 @@
 import { NodeRuntime } from "@effect/platform-node"
 import { Duration, Effect } from "effect"
 import { rmSync } from "node:fs"
-import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
-import { serving, signIn } from "../process/Serving.ts"
+import { everything } from "../process/Everything.ts"
+import { signIn } from "../process/Serving.ts"
 import { runAuthorization } from "./Authorization.ts"
 import { bearerProxy } from "./BearerProxy.ts"
 import { runSet, type Scenario, type Tools } from "./Suite.ts"
-
-const here = dirname(fileURLToPath(import.meta.url))
 
 interface Required {
   readonly title: string
@@ -91,21 +89,13 @@ const judge = (required: Omit<Required, "revision">, scenarios: ReadonlyArray<Sc
 const timed = (required: Omit<Required, "revision">, run: Effect.Effect<ReadonlyArray<Scenario>>) =>
   Effect.map(Effect.timed(run), ([took, scenarios]) => judge(required, scenarios, Duration.toSeconds(took)))
 
-/** A broker with the fixture as its child, as an operator would run it. Nobody may start as many children as a suite does. */
-const brokerWith = (fixture: ReadonlyArray<string> = []) =>
-  serving({
-    FJMCP_CHILD_COMMAND: [process.execPath, join(here, "everything-stdio.mjs"), ...fixture].map((word) => `"${word}"`).join(" "),
-    FJMCP_CHILD_PRESET: "custom",
-    FJMCP_MAX_STARTS_PER_MINUTE: "1000"
-  })
-
 const conformance = (tools: Tools) =>
   Effect.gen(function*() {
     const verdicts: Array<Verdict> = []
     for (const required of sets) {
       verdicts.push(
         yield* timed(required, Effect.scoped(Effect.gen(function*() {
-          const { settings } = yield* brokerWith(required.fixture)
+          const { settings } = yield* everything(required.fixture)
           const { access_token } = yield* signIn(settings.mcpUrl)
           const url = yield* bearerProxy(settings.mcpUrl, access_token)
           return yield* runSet(tools, required.revision, url, required.title.replaceAll(" ", "-"))
@@ -113,7 +103,7 @@ const conformance = (tools: Tools) =>
       )
     }
     verdicts.push(
-      yield* timed(authorization, Effect.scoped(Effect.flatMap(brokerWith(), ({ settings }) => runAuthorization(tools, settings.mcpUrl))))
+      yield* timed(authorization, Effect.scoped(Effect.flatMap(everything(), ({ settings }) => runAuthorization(tools, settings.mcpUrl))))
     )
     console.log(`\n${"set".padEnd(30)}  passed  failed  checks  seconds`)
     for (const { checks, failed, passed, seconds, title } of verdicts) {

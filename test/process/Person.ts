@@ -14,3 +14,8 @@ export const allowing = async (url: string, redirectUri: string, user: { readonl
   }
   return new URL(page.url)
 }
+
+/** The same where the client listens at its address: it gets the answer. */
+export const answering = async (url: string, user: { readonly login: string; readonly password: string }): Promise<void> => {
+  await fetch(await allowing(url, new URL(url).searchParams.get("redirect_uri") ?? "", user))
+}
