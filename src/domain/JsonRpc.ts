@@ -37,14 +37,14 @@ const isObject = (value: unknown): value is JsonObject => typeof value === "obje
 
 const isId = (value: unknown): value is RequestId => typeof value === "string" || Number.isSafeInteger(value)
 
-/** Objects and lists in one message. Parsed, an empty one takes twenty times the memory of its text. */
+/** Objects and lists in one message of a client. Parsed, an empty one takes twenty times the memory of its text. */
 const maxContainers = 100_000
 
 /**
- * Whether the text nests deeper than `max`, or holds more objects and lists than any message needs, without building
- * anything: a parser could be made to overflow its stack, or to fill the memory.
+ * Whether the text nests deeper than `maxDepth`, or holds more than `maxSize` objects and lists, without building anything:
+ * a parser could be made to overflow its stack, or to fill the memory.
  */
-export const isTooComplex = (text: string, max: number): "depth" | "size" | undefined => {
+export const isTooComplex = (text: string, maxDepth: number, maxSize: number = maxContainers): "depth" | "size" | undefined => {
   let depth = 0
   let containers = 0
   let inString = false
@@ -55,8 +55,8 @@ export const isTooComplex = (text: string, max: number): "depth" | "size" | unde
       else if (char === 0x22) inString = false
     } else if (char === 0x22) inString = true
     else if (char === 0x7b || char === 0x5b) {
-      if (++depth > max) return "depth"
-      if (++containers > maxContainers) return "size"
+      if (++depth > maxDepth) return "depth"
+      if (++containers > maxSize) return "size"
     } else if (char === 0x7d || char === 0x5d) depth--
   }
   return undefined

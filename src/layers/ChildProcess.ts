@@ -3,8 +3,9 @@ import { Cause, Deferred, Effect, Exit, Mailbox, Option } from "effect"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import type { Readable, Writable } from "node:stream"
-import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
+import { isTooComplex } from "../domain/JsonRpc.ts"
 import { LineSplitter } from "../domain/LineSplitter.ts"
+import { insteadOf, maxContainers } from "../domain/OversizedAnswer.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
 import { betweenEnds } from "../services/Schedules.ts"
@@ -21,6 +22,8 @@ export interface ProcessRequest {
   readonly onStderr: (line: string) => Effect.Effect<void>
   /** How many lines of stderr were left out because more came than `maxStderrLines`. */
   readonly onLeftOut: (lines: number) => Effect.Effect<void>
+  /** A message was dropped; `reason` is a sentence that says why. */
+  readonly onDropped: (reason: string) => Effect.Effect<void>
 }
 
 /** Bytes that may wait for a child that does not read; a write beyond fails. */
@@ -100,16 +103,29 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
         })
     )
 
+    const log = yield* Mailbox.make<Effect.Effect<void>>({ capacity: 256, strategy: "sliding" })
+    const drop = (head: string, tail: string, what: string, remedy: string): string | undefined => {
+      log.unsafeOffer(request.onDropped(`A message ${what}.`))
+      return insteadOf(head, tail, `The answer ${what}. Ask for less${remedy}.`)
+    }
+    const tooLong = `is longer than ${request.maxLine} bytes`
+    const tooMany = `has more than ${maxContainers} objects and lists`
     let untaken = 0
-    const out = new LineSplitter(request.maxLine, (head, tail) => tooLong(request.maxLine, head, tail))
-    process.stdout.on("data", (chunk: Buffer) => {
-      for (const line of out.push(chunk)) {
-        const scrubbed = request.scrub(line)
-        untaken += costOf(scrubbed)
-        lines.unsafeOffer(scrubbed)
+    const out = new LineSplitter(request.maxLine, (head, tail) => drop(head, tail, tooLong, ", or have the operator raise MAX_LINE"))
+    const offer = (read: ReadonlyArray<string>) => {
+      for (const line of read) {
+        // A shorter line cannot hold so many.
+        const kept = line.length > maxContainers && isTooComplex(line, Infinity, maxContainers) !== undefined
+          ? drop(line.slice(0, 128), line.slice(-128), tooMany, "")
+          : request.scrub(line)
+        if (kept === undefined) continue
+        untaken += costOf(kept)
+        lines.unsafeOffer(kept)
       }
       if (untaken > maxUntaken) process.stdout.pause()
-    })
+    }
+    process.stdout.on("data", (chunk: Buffer) => offer(out.push(chunk)))
+    process.stdout.once("end", () => offer(out.end()))
     process.once("close", (code, signal) => lines.unsafeDone(Exit.fail(new ChildGone({ code, signal }))))
     const ending = yield* Deferred.make<void>()
     process.once("exit", () => Deferred.unsafeDone(ending, Exit.void))
@@ -124,7 +140,6 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     )
 
     const clock = yield* Effect.clock
-    const log = yield* Mailbox.make<Effect.Effect<void>>({ capacity: 256, strategy: "sliding" })
     let second = 0
     let linesInSecond = 0
     let leftOut = 0
@@ -174,17 +189,6 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       })
     }
   })
-
-/**
- * What stands in the place of an answer that is too long, so that its call need not wait for its deadline: an error, where
- * the id can be seen at either end of the line, which is where JSON-RPC libraries write it.
- */
-const tooLong = (maxLine: number, head: string, tail: string): string | undefined => {
-  const id = /^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+)\s*,/.exec(head)?.[1] ?? /"id"\s*:\s*(\d+)\s*\}\s*$/.exec(tail)?.[1]
-  return id === undefined
-    ? undefined
-    : encodeError(Number(id), ErrorCode.internal, `The answer is longer than ${maxLine} bytes. Ask for less, or have the operator raise MAX_LINE.`)
-}
 
 const costOf = (line: string): number => line.length + costPerLine
 

@@ -63,7 +63,8 @@ const make = Effect.gen(function*() {
           (/\b(ERROR|FATAL|PANIC|panic|error)\b/.test(line) ? Effect.logWarning("child.stderr") : Effect.logDebug("child.stderr")).pipe(
             Effect.annotateLogs({ child: request.label, line })
           ),
-        onLeftOut: (lines) => Effect.annotateLogs(Effect.logWarning("child.stderr_left_out"), { child: request.label, lines })
+        onLeftOut: (lines) => Effect.annotateLogs(Effect.logWarning("child.stderr_left_out"), { child: request.label, lines }),
+        onDropped: (reason) => Effect.annotateLogs(Effect.logWarning("child.message_dropped"), { child: request.label, reason })
       })
     })
   })

@@ -31,4 +31,25 @@ describe("replaceId", () => {
       return true
     }), { numRuns: 500 })
   })
+
+  const space = fc.stringMatching(/^[ \t\r]{0,3}$/)
+  /** Ids as other programs write them: what JSON.stringify would write differently has to survive, too. */
+  const idText = fc.oneof(
+    fc.jsonValue().map((value) => JSON.stringify(value)),
+    fc.constantFrom("1.0", "1e0", "-0", "12345678901234567890", "1E+2", "\"\\u0041\\/\"", "\"\\ud800\"", "{\"id\":{\"id\":1}}", "[\"]\",\"}\"]", "\"\\\\\"")
+  )
+  const others = fc.array(fc.tuple(fc.string().filter((key) => key !== "id" && !JSON.stringify(key).includes("\\")), fc.oneof(idText, fc.constant("{\"id\":5}"))), { maxLength: 4 })
+
+  it("changes exactly the characters of the id, of any object in any spelling, and the way back gives the same text", () => {
+    fc.assert(fc.property(idText, fc.oneof(fc.string(), fc.maxSafeInteger()), others, fc.nat(4), space, (from, to, members, place, gap) => {
+      const line = (id: string) => {
+        const texts = members.map(([key, value]) => `${gap}${JSON.stringify(key)}${gap}:${gap}${value}${gap}`)
+        texts.splice(place, 0, `${gap}"id"${gap}:${gap}${id}${gap}`)
+        return `${gap}{${texts.join(",")}}${gap}`
+      }
+      const changed = replaceId(line(from), to)
+      assert.strictEqual(changed, line(JSON.stringify(to)))
+      assert.strictEqual(replaceId(changed ?? "", 7), line("7"))
+    }), { numRuns: 1000 })
+  })
 })

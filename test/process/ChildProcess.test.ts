@@ -7,14 +7,15 @@ import { runs, untilGone } from "./DaemonProcess.ts"
 
 const node = (script: string) => [process.execPath, ["-e", script]] as const
 
-const start = (script: string, options: { readonly onStderr?: (line: string) => Effect.Effect<void>; readonly maxLine?: number; readonly secrets?: ReadonlyArray<string>; readonly onLeftOut?: (lines: number) => Effect.Effect<void> } = {}) =>
+const start = (script: string, options: { readonly onStderr?: (line: string) => Effect.Effect<void>; readonly maxLine?: number; readonly secrets?: ReadonlyArray<string>; readonly onLeftOut?: (lines: number) => Effect.Effect<void>; readonly onDropped?: (reason: string) => Effect.Effect<void> } = {}) =>
   runProcess({
     command: node(script),
     env: { PATH: process.env.PATH ?? "" },
     maxLine: options.maxLine ?? 1024 * 1024,
     scrub: scrubber(options.secrets ?? []),
     onStderr: options.onStderr ?? (() => Effect.void),
-    onLeftOut: options.onLeftOut ?? (() => Effect.void)
+    onLeftOut: options.onLeftOut ?? (() => Effect.void),
+    onDropped: options.onDropped ?? (() => Effect.void)
   })
 
 /** Waits for the child's first line: the receipt that it runs. */
@@ -128,6 +129,45 @@ describe("a child process", () => {
       yield* close
     }))
 
+  it.live("what is too much to be parsed is dropped before it is, and its call is told; the log hears of each", () =>
+    Effect.gen(function*() {
+      const dropped: Array<string> = []
+      const script = `
+        const wide = "[" + "[],".repeat(1_000_000) + "1]"
+        console.log('{"jsonrpc":"2.0","id":7,"result":' + wide + '}')
+        console.log('{"jsonrpc":"2.0","id":8,"method":"sampling/createMessage","params":{"wide":' + wide + '}}')
+        console.log('{"jsonrpc":"2.0","id":9,"result":"' + "[".repeat(2_000_000) + '"}')
+        console.log("y".repeat(5_000_000))
+        console.log("end")`
+      const { child, close } = yield* inScope(start(script, { maxLine: 4_500_000, onDropped: (reason) => Effect.sync(() => dropped.push(reason)) }))
+      const lines: Array<string> = []
+      while (lines.at(-1) !== "end") lines.push(...(yield* child.takeLines))
+      assert.deepStrictEqual(lines.slice(0, -1).map((line) => JSON.parse(line).id), [7, 9])
+      assert.match(lines[0] ?? "", /"error":.*more than 1000000 objects and lists. Ask for less\./)
+      assert.lengthOf(lines[1] ?? "", 2_000_000 + 36)
+      yield* close
+      assert.deepStrictEqual(dropped, [
+        "A message has more than 1000000 objects and lists.",
+        "A message has more than 1000000 objects and lists.",
+        "A message is longer than 4500000 bytes."
+      ])
+    }))
+
+  it.live("a byte order mark, CRLF, invalid UTF-8, NUL and a last line without its end are no trouble", () =>
+    Effect.gen(function*() {
+      const script = `
+        const { writeSync } = require("node:fs")
+        writeSync(1, "\\ufeff{\\"a\\":1}\\r\\n\\r\\n\\n")
+        writeSync(1, Buffer.from([0x22, 0xc3, 0x22, 0x0a, 0x00, 0x0a]))
+        writeSync(1, "{\\"last\\":true}")`
+      const { child, close } = yield* inScope(start(script))
+      const lines: Array<string> = []
+      const end = yield* Effect.flip(Effect.forever(Effect.map(child.takeLines, (some) => void lines.push(...some))))
+      assert.strictEqual(end._tag, "ChildGone")
+      assert.deepStrictEqual(lines, ["{\"a\":1}", "\"\ufffd\"", "\0", "{\"last\":true}"])
+      yield* close
+    }))
+
   it.live("a line of many megabytes arrives whole, and a child that floods is slowed down, not stored", () =>
     Effect.gen(function*() {
       const { child, close } = yield* inScope(start("for (let n = 0; n < 20; n++) console.log(n + 'z'.repeat(3_000_000))", { maxLine: 16 * 1024 * 1024 }))
@@ -210,7 +250,8 @@ describe("a child process", () => {
         maxLine: 1000,
         scrub: (text) => text,
         onStderr: () => Effect.void,
-        onLeftOut: () => Effect.void
+        onLeftOut: () => Effect.void,
+        onDropped: () => Effect.void
       })))
       assert.deepInclude(error, { _tag: "SpawnFailed", category: "binary missing" })
     }))
