@@ -24,7 +24,7 @@ const clients = (tools: Tools) =>
     const quiet: Check = {
       name: "the broker has logged no error",
       run: Effect.suspend(() => {
-        const errors = daemon.log.filter(({ level }) => level === "ERROR" || level === "FATAL")
+        const errors = daemon.log.filter(({ level }) => level === "error" || level === "fatal")
         return errors.length === 0 ? Effect.void : Effect.dieMessage(JSON.stringify(errors))
       })
     }
