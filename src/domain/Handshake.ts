@@ -1,5 +1,5 @@
 import type { JsonObject, Notification, Request } from "./JsonRpc.ts"
-import { encodeNotification } from "./JsonRpc.ts"
+import { encodeNotification, isObject } from "./JsonRpc.ts"
 
 /**
  * What a client has said that a new child of its session must hear as well, and what the client was told. Kept in the
@@ -15,8 +15,6 @@ export interface Handshake {
   readonly subscriptions: ReadonlyArray<string>
 }
 
-const isObject = (value: unknown): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value)
-
 const request = (method: string, params: JsonObject): Request => ({ _tag: "Request", id: 0, method, params })
 
 export const initializeRequest = ({ initializeParams }: Pick<Handshake, "initializeParams">): Request => request("initialize", initializeParams)
@@ -30,7 +28,9 @@ export const replayOf = (handshake: Handshake): ReadonlyArray<Request> => change
 const maxSubscriptions = 256
 const maxUri = 2048
 /** RFC 5424, as MCP names them. */
-const levels = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"])
+const levels: ReadonlySet<unknown> = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"])
+
+export const isLogLevel = (value: unknown): value is string => levels.has(value)
 
 /** What a request changes of the handshake, once the child has granted it. */
 export type Change = { readonly logLevel: string } | { readonly subscribe: string } | { readonly unsubscribe: string }
@@ -44,7 +44,7 @@ export const requestOf = (change: Change): Request =>
 
 /** Nothing where it changes nothing that is kept. */
 export const changeOf = ({ method, params }: Request): Change | undefined => {
-  if (method === "logging/setLevel") return typeof params?.level === "string" && levels.has(params.level) ? { logLevel: params.level } : undefined
+  if (method === "logging/setLevel") return isLogLevel(params?.level) ? { logLevel: params.level } : undefined
   const uri = params?.uri
   if (typeof uri !== "string" || uri.length > maxUri) return undefined
   return method === "resources/subscribe" ? { subscribe: uri } : method === "resources/unsubscribe" ? { unsubscribe: uri } : undefined

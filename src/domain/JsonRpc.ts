@@ -33,7 +33,8 @@ export interface Malformed {
 /** Error codes of JSON-RPC 2.0. New codes of our own are not minted (2026-07-28, basic, error codes). */
 export const ErrorCode = { parse: -32700, invalidRequest: -32600, methodNotFound: -32601, invalidParams: -32602, internal: -32603 } as const
 
-const isObject = (value: unknown): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value)
+/** A JSON object: no list, not null. */
+export const isObject = (value: unknown): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const isId = (value: unknown): value is RequestId => typeof value === "string" || Number.isSafeInteger(value)
 
