@@ -1,0 +1,63 @@
+// A child on stdio whose every message says which call it is about: each call brings a `nonce`, and all that comes of the
+// call has it. It speaks any legacy revision, has no dependencies, and tells on request what it has been sent.
+import { createInterface } from "node:readline"
+
+const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`)
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const tools = ["work", "cancelled", "seen"].map((name) => ({ name, inputSchema: { type: "object" } }))
+/** What has come in, as the child sees it. */
+const seen = []
+/** Calls at work, by the id that the child knows them under. */
+const atWork = new Map()
+const cancelled = new Set()
+let watchers = []
+
+const answer = (id, value) => send({ id, result: { content: [{ type: "text", text: JSON.stringify(value) }] } })
+
+/** `steps` times progress, log messages where `log` is set, one list_changed where `changed` is; then the result. */
+const work = async (id, { changed, log, nonce, pause: ms, steps }, progressToken) => {
+  atWork.set(id, nonce)
+  if (changed) send({ method: "notifications/tools/list_changed", params: { _meta: { nonce } } })
+  for (let progress = 1; progress <= steps; progress++) {
+    await pause(ms)
+    if (!atWork.has(id)) return
+    if (progressToken !== undefined) send({ method: "notifications/progress", params: { progressToken, progress, total: steps, message: nonce } })
+    if (log) send({ method: "notifications/message", params: { level: "info", data: `${nonce}/${progress}` } })
+  }
+  await pause(ms)
+  if (!atWork.delete(id)) return
+  answer(id, { nonce, id, progressToken })
+}
+
+const call = (id, { arguments: args = {}, name, _meta }) => {
+  if (name === "work") return void work(id, args, _meta?.progressToken)
+  if (name === "seen") return answer(id, seen)
+  if (name !== "cancelled") return send({ id, error: { code: -32602, message: `no tool ${name}` } })
+  // Answers when the call with this nonce has been cancelled.
+  const look = () => {
+    if (!cancelled.has(args.nonce)) return
+    watchers = watchers.filter((watcher) => watcher !== look)
+    answer(id, true)
+  }
+  watchers.push(look)
+  look()
+}
+
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params } = JSON.parse(line)
+  seen.push({ id, method, nonce: params?.arguments?.nonce, progressToken: params?._meta?.progressToken, requestId: params?.requestId })
+  if (method === "initialize") {
+    const capabilities = { tools: { listChanged: true }, logging: {} }
+    return send({ id, result: { protocolVersion: params.protocolVersion, capabilities, serverInfo: { name: "echo", version: "1" } } })
+  }
+  if (method === "tools/list") return send({ id, result: { tools } })
+  if (method === "tools/call") return call(id, params)
+  if (method === "notifications/cancelled") {
+    cancelled.add(atWork.get(params.requestId))
+    atWork.delete(params.requestId)
+    for (const watcher of watchers) watcher()
+    return undefined
+  }
+  if (id !== undefined) send(method === "ping" ? { id, result: {} } : { id, error: { code: -32601, message: `no method ${method}` } })
+}).on("close", () => process.exit(0))
