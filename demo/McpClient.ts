@@ -9,7 +9,7 @@ export interface Reply {
 const lastMessage = (text: string, contentType: string): Partial<Reply> => {
   if (text === "") return {}
   if (!contentType.startsWith("text/event-stream")) return JSON.parse(text) as Partial<Reply>
-  const data = text.split("\n").filter((line) => line.startsWith("data: ")).at(-1)
+  const data = text.split("\n").filter((line) => line.startsWith("data: {")).at(-1)
   return data === undefined ? {} : JSON.parse(data.slice(6)) as Partial<Reply>
 }
 

@@ -9,6 +9,16 @@ export const modernVersion = "2026-07-28"
 /** What a request without `MCP-Protocol-Version` is taken to speak (2025-11-25, transports). */
 export const assumedVersion = "2025-03-26"
 
+/** What a revision knows of streams that are resumed (2025-11-25, transports, and SEP-1699). */
+export interface Resumability {
+  /** `Last-Event-ID`: from the first revision with this transport on. */
+  readonly hasIds: boolean
+  /** An event without data, with the time after which to come back. Older clients read the empty text as JSON, and break. */
+  readonly takesPriming: boolean
+}
+
+export const resumabilityOf = (version: string): Resumability => ({ hasIds: version >= "2025-03-26", takesPriming: version >= "2025-11-25" })
+
 const claimKey = "io.modelcontextprotocol/protocolVersion"
 
 export const isKnownVersion = (version: string): boolean =>

@@ -1,3 +1,4 @@
+import { assumedVersion } from "./Era.ts"
 import type { JsonObject, Notification, Request } from "./JsonRpc.ts"
 import { encodeNotification, isObject } from "./JsonRpc.ts"
 
@@ -14,6 +15,9 @@ export interface Handshake {
   /** URIs of `resources/subscribe`. */
   readonly subscriptions: ReadonlyArray<string>
 }
+
+/** The revision that the client was told to speak. */
+export const revisionTold = ({ told }: Pick<Handshake, "told">): string => typeof told.protocolVersion === "string" ? told.protocolVersion : assumedVersion
 
 const request = (method: string, params: JsonObject): Request => ({ _tag: "Request", id: 0, method, params })
 

@@ -7,7 +7,7 @@ import type { Call, CallEvent } from "../services/Sessions.ts"
 import type { Failure } from "./McpFailures.ts"
 import type { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
-import { eventStream } from "./Sse.ts"
+import { eventStream, plainStream } from "./Sse.ts"
 
 /** The ways that the messages of one POST go, be they one or several. */
 export interface Ways {
@@ -20,12 +20,12 @@ export interface Ways {
 
 /** What became of a batch: one call for each element that is to be answered. */
 export interface Dispatched {
-  readonly calls: ReadonlyArray<Call>
+  readonly calls: ReadonlyArray<Pick<Call, "take">>
   /** The id of the session that was opened for it. */
   readonly opened: Redacted.Redacted | undefined
 }
 
-const answered = (line: string): Call => ({ take: Effect.succeed([{ line, final: true }]) })
+const answered = (line: string): Pick<Call, "take"> => ({ take: Effect.succeed([{ line, final: true }]) })
 
 /**
  * Sends the elements on their ways, in their order. A failure with an HTTP status of its own (session, sign-in, caps) is
@@ -34,7 +34,7 @@ const answered = (line: string): Call => ({ take: Effect.succeed([{ line, final:
  */
 export const dispatchBatch = ({ elements }: Batch, ways: Ways): Effect.Effect<Dispatched, McpRefusal> =>
   Effect.gen(function*() {
-    const calls: Array<Call> = []
+    const calls: Array<Pick<Call, "take">> = []
     let opened: Redacted.Redacted | undefined
     let hasGotThrough = false
     let unanswered: McpRefusal | undefined
@@ -64,7 +64,7 @@ export const dispatchBatch = ({ elements }: Batch, ways: Ways): Effect.Effect<Di
     return { calls, opened }
   })
 
-const eventsOf = (call: Call): Stream.Stream<CallEvent> =>
+const eventsOf = (call: Pick<Call, "take">): Stream.Stream<CallEvent> =>
   Stream.paginateChunkEffect(undefined, () =>
     Effect.map(call.take, (events) => [Chunk.unsafeFromArray(events), events.some(({ final }) => final) ? Option.none() : Option.some(undefined)]))
 
@@ -73,7 +73,7 @@ const eventsOf = (call: Call): Stream.Stream<CallEvent> =>
  * precedes one of them and the client reads streams. Responses come as they are made. The fibers that listen to the calls
  * belong to the request's scope. Such a stream cannot be resumed, for it is many.
  */
-export const answerCalls = Effect.fnUntraced(function*(calls: ReadonlyArray<Call>, accept: Accepted, headers: Readonly<Record<string, string>>) {
+export const answerCalls = Effect.fnUntraced(function*(calls: Dispatched["calls"], accept: Accepted, headers: Readonly<Record<string, string>>) {
   const pull = yield* Stream.toPull(Stream.mergeAll(calls.map(eventsOf), { concurrency: "unbounded" }))
   let responses = 0
   const take: Call["take"] = pull.pipe(
@@ -89,5 +89,5 @@ export const answerCalls = Effect.fnUntraced(function*(calls: ReadonlyArray<Call
   while (accept.json && taken.length === responses && responses < calls.length)
   return accept.json && taken.length === responses
     ? HttpServerResponse.text(`[${taken.map(({ line }) => line).join(",")}]`, { contentType: "application/json", headers })
-    : eventStream(taken, { take }, headers)
+    : eventStream(plainStream(taken, take), headers, Effect.succeed(false))
 })

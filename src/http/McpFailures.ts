@@ -1,10 +1,11 @@
 import type { RequestId } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
-import type { CallError, LookUpError } from "../services/Sessions.ts"
+import type { CallError, LookUpError, NothingFollows } from "../services/Sessions.ts"
 import { challenge } from "./BearerAuth.ts"
+import { methods } from "./Cors.ts"
 import { McpRefusal } from "./McpRefusal.ts"
 
-export type Failure = CallError | LookUpError
+export type Failure = CallError | LookUpError | NothingFollows
 
 /** The daemon is stopping: whatever the client has is there again in a moment. */
 export const restarting = (id: RequestId | undefined): McpRefusal =>
@@ -32,6 +33,9 @@ export const refuse = (wire: Wire, failure: Failure, id: RequestId | undefined):
       return answer(404, "This session has ended. Send initialize without Mcp-Session-Id to open a new one.")
     case "SessionUnknown":
       return answer(wire.unknownSessionStatus, "This broker does not know the session. Send initialize without Mcp-Session-Id to open a new one.")
+    // A client of which the end of that stream has told nothing would come back for ever, were it given another one.
+    case "NothingFollows":
+      return answer(405, "Nothing follows the event that Last-Event-ID names: its stream has ended. GET without it listens to the session.", { allow: methods })
     case "SessionsFull":
       return answer(
         503,

@@ -9,7 +9,7 @@ import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
 import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
-import type { Call } from "../services/Sessions.ts"
+import type { Call, EventStream } from "../services/Sessions.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
 import { corsHeaders, methods, preflight } from "./Cors.ts"
@@ -20,7 +20,7 @@ import { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
 import { accepted, readMessage, versionOf } from "./McpRequest.ts"
 import { allowedOrigins } from "./Origins.ts"
-import { eventStream, standingStream } from "./Sse.ts"
+import { eventStream, plainStream } from "./Sse.ts"
 
 /** Characters of JSON: they are stored as long as the session lives. */
 const maxInitialize = 64 * 1024
@@ -37,14 +37,23 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     const sessions = yield* Sessions
     const origins = allowedOrigins(config.publicUrl, config.allowedOrigins)
 
-    /** A call's answer: JSON where nothing precedes the result, a stream otherwise, as far as the client can read it. */
+    const json = (line: string, headers: Readonly<Record<string, string>>) =>
+      HttpServerResponse.text(line, { contentType: "application/json", headers: { ...noStore, ...headers } })
+    const streamed = (stream: EventStream, headers: Readonly<Record<string, string>>) => eventStream(stream, { ...noStore, ...headers }, draining.isDraining)
+
+    /**
+     * A call's answer: JSON where nothing precedes the result, and a stream where something does or the call takes its time,
+     * as far as the client can read it.
+     */
     const respond = Effect.fnUntraced(function*(call: Call, accept: Accepted, headers: Readonly<Record<string, string>>) {
-      let events = yield* call.take
-      while (!accept.sse && !events.some((event) => event.final)) events = yield* call.take
-      const last = events.at(-1)
-      return accept.json && last?.final === true && (events.length === 1 || !accept.sse)
-        ? HttpServerResponse.text(last.line, { contentType: "application/json", headers: { ...noStore, ...headers } })
-        : eventStream(events, call, { ...noStore, ...headers })
+      if (!accept.sse) {
+        let events = yield* call.take
+        while (events.at(-1)?.final !== true) events = yield* call.take
+        return json(events.at(-1)?.line ?? "", headers)
+      }
+      const events = accept.json ? yield* call.takeSoon : []
+      const [first] = events
+      return first?.final === true ? json(first.line, headers) : streamed(yield* call.stream(events), headers)
     })
 
     const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request, accept: Accepted) {
@@ -60,7 +69,10 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
         Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
         Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
       )
-      return respond({ take: Effect.succeed([{ line: opened.line, final: true }]) }, accept, opened.headers)
+      // A client that takes both gets JSON: the id of its session is a header of this answer, and nothing can precede it.
+      return Effect.succeed(accept.json
+        ? json(opened.line, opened.headers)
+        : streamed(plainStream([{ line: opened.line, final: true }], Effect.never), opened.headers))
     })
 
     /** The ways of messages that are no initialize. Those without an id go to the grant's default session. */
@@ -137,7 +149,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       if (!accepted(request.headers.accept).sse) {
         return yield* new McpRefusal({ status: 406, code: ErrorCode.invalidRequest, message: "A stream is text/event-stream; Accept must allow it." })
       }
-      return standingStream(yield* Effect.mapError(sessions.stream(grant, id), (failure) => refuse(config, failure, undefined)), noStore)
+      return streamed(yield* Effect.mapError(sessions.stream(grant, id, request.headers["last-event-id"]), (failure) => refuse(config, failure, undefined)), {})
     })
 
     const handle = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {

@@ -1,39 +1,49 @@
 import { HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Stream } from "effect"
-import { keepAlive } from "../services/Schedules.ts"
-import type { Call, CallEvent } from "../services/Sessions.ts"
+import type { CallEvent, EventStream } from "../services/Sessions.ts"
 
 /** One message as an event. JSON text may hold a carriage return between its tokens, which would end an SSE line. */
-const encode = (line: string): string => line === "" ? "" : `event: message\ndata: ${line.includes("\r") ? line.replaceAll("\r", " ") : line}\n\n`
+const encode = ({ id, line }: CallEvent): string =>
+  line === "" ? "" : `${id === undefined ? "" : `id: ${id}\n`}event: message\ndata: ${line.includes("\r") ? line.replaceAll("\r", " ") : line}\n\n`
 
-/** The messages of a call from `first` on, until the final one. */
-const events = (first: Call["take"], call: Call): Stream.Stream<string> =>
-  // What came is on its way before the next is waited for.
-  Stream.paginateEffect(first, (take: Call["take"]) =>
-    Effect.map(take, (taken) => {
-      const text = taken.map((event) => encode(event.line)).join("")
-      return [text, taken.some((event) => event.final) ? Option.none<Call["take"]>() : Option.some(call.take)] as const
-    }))
-
-const respond = (text: Stream.Stream<string>, headers: Readonly<Record<string, string>>): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.stream(Stream.encodeText(text), { contentType: "text/event-stream", headers: { ...headers, "x-accel-buffering": "no" } })
-
-/** A call as a stream of its messages that ends behind its response. `first` are those that were taken to decide for a stream. */
-export const eventStream = (
-  first: ReadonlyArray<CallEvent>,
-  call: Call,
-  headers: Readonly<Record<string, string>>
-): HttpServerResponse.HttpServerResponse => respond(events(Effect.succeed(first), call), headers)
-
-/** Milliseconds after which a client whose GET stream has ended is asked to come back. */
+/** Milliseconds after which a client whose stream has ended, or was cut, is asked to come back. */
 const comeBackAfter = 2_000
 
+/** The headers go out with the first bytes: they are there at once, whatever follows. */
+const beginningOf = ({ primer }: EventStream): string => primer === undefined ? ": stream\n\n" : `id: ${primer}\nretry: ${comeBackAfter}\ndata: \n\n`
+
 /**
- * A GET stream. It begins with a comment, because the headers go out with the first bytes, and ends with the time after
- * which to come back: the session or the daemon has ended it, or a newer stream has taken its place.
+ * A stream of events as the answer to a request, until its final one. The last word of a standing stream is the time after
+ * which to come back: session or daemon has ended it, or a newer one has taken its place; while the daemon is stopping
+ * (`isStopping`) that of others is, too, where the client understands it.
  */
-export const standingStream = (call: Call, headers: Readonly<Record<string, string>>): HttpServerResponse.HttpServerResponse => {
-  const messages = Stream.concat(events(call.take, call), Stream.make(`retry: ${comeBackAfter}\n\n`))
-  const comments = Stream.as(Stream.fromSchedule(keepAlive), ": keep-alive\n\n")
-  return respond(Stream.concat(Stream.make(": stream\n\n"), Stream.merge(messages, comments, { haltStrategy: "left" })), headers)
+export const eventStream = (
+  stream: EventStream,
+  headers: Readonly<Record<string, string>>,
+  isStopping: Effect.Effect<boolean>
+): HttpServerResponse.HttpServerResponse => {
+  // What came is on its way before the next is waited for.
+  const messages = Stream.paginateEffect(undefined, () =>
+    Effect.map(stream.take, (events) => {
+      const text = events.length === 0 ? ": keep-alive\n\n" : events.map(encode).join("")
+      return [text, events.some(({ final }) => final) ? Option.none<undefined>() : Option.some(undefined)] as const
+    }))
+  const lastWord = Effect.map(isStopping, (isStopping) => stream.isStanding || (isStopping && stream.primer !== undefined) ? `retry: ${comeBackAfter}\n\n` : "")
+  const text = Stream.make(beginningOf(stream)).pipe(Stream.concat(messages), Stream.concat(Stream.fromEffect(lastWord)), Stream.filter((text) => text !== ""))
+  return HttpServerResponse.stream(Stream.encodeText(text), { contentType: "text/event-stream", headers: { ...headers, "x-accel-buffering": "no" } })
+}
+
+/** A stream that nobody can come back to: what was taken, and what is still to be taken. */
+export const plainStream = (taken: ReadonlyArray<CallEvent>, take: EventStream["take"]): EventStream => {
+  let first: ReadonlyArray<CallEvent> = taken
+  return {
+    primer: undefined,
+    isStanding: false,
+    take: Effect.suspend(() => {
+      if (first.length === 0) return take
+      const events = first
+      first = []
+      return Effect.succeed(events)
+    })
+  }
 }

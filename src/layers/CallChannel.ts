@@ -1,20 +1,18 @@
 import { Deferred, Effect, Exit, FiberId } from "effect"
 import { legacyAnswer } from "../domain/LegacyAnswer.ts"
-import type { Call, CallEvent } from "../services/Sessions.ts"
+import type { CallEvent } from "../services/Sessions.ts"
 import type { Answer, Ask, CallSink } from "./CallSink.ts"
 
 /** Characters that may wait for a client that reads slowly; what comes before the result is dropped beyond, the result never. */
-const maxWaiting = 1024 * 1024
+export const maxWaiting = 1024 * 1024
 
-/**
- * What passes between the pump of a child, which must never wait, and the one reader of a call or of a GET stream. Without a reader it
- * keeps the bounded rest and costs nothing else.
- */
-export class CallChannel implements Call, CallSink {
+/** What passes between the pump of a child, which must never wait, and the one who answers a call. Where nobody takes it, it keeps the bounded rest. */
+export class CallChannel implements CallSink {
   readonly isStreamed: boolean
   private events: Array<CallEvent> = []
   private waiting = 0
-  private arrived = Deferred.unsafeMake<void>(FiberId.none)
+  private waiter: Deferred.Deferred<void> | undefined
+  private elsewhere: ((line: string, final: boolean) => void) | undefined
   private over = false
 
   constructor(isStreamed: boolean) {
@@ -27,8 +25,9 @@ export class CallChannel implements Call, CallSink {
 
   /** Something that precedes the response. */
   interim(line: string): void {
-    if (this.over || this.waiting + line.length > maxWaiting) return
-    this.put({ line, final: false })
+    if (this.over) return
+    if (this.elsewhere !== undefined) this.elsewhere(line, false)
+    else if (this.waiting + line.length <= maxWaiting) this.put({ line, final: false })
   }
 
   asked({ line }: Ask): void {
@@ -39,25 +38,46 @@ export class CallChannel implements Call, CallSink {
     this.interim(line)
   }
 
-  /** The response, or the end of a stream that has none (an empty line); only the first counts. */
+  /** The response; only the first counts. */
   complete(line: string): void {
     if (this.over) return
     this.over = true
-    this.put({ line, final: true })
+    if (this.elsewhere !== undefined) this.elsewhere(line, true)
+    else this.put({ line, final: true })
   }
 
-  readonly take: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() => {
-    if (this.events.length === 0) return Effect.zipRight(Deferred.await(this.arrived), this.take)
+  /** Waits for at least one event. */
+  readonly take: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() =>
+    this.events.length === 0 ? Effect.zipRight(this.wait, this.take) : Effect.succeed(this.taken()))
+
+  /** The same; but gives nothing once it is nudged while it waits. */
+  protected readonly takeOrNudged: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() =>
+    this.events.length === 0 ? Effect.map(this.wait, () => this.taken()) : Effect.succeed(this.taken()))
+
+  protected nudge(): void {
+    if (this.waiter === undefined) return
+    Deferred.unsafeDone(this.waiter, Exit.void)
+    this.waiter = undefined
+  }
+
+  /** From now on everything goes there at once, beginning with what waits; nobody takes any more. */
+  protected divert(to: (line: string, final: boolean) => void): void {
+    this.elsewhere = to
+    for (const { final, line } of this.taken()) to(line, final)
+  }
+
+  private readonly wait = Effect.suspend(() => Deferred.await(this.waiter ??= Deferred.unsafeMake<void>(FiberId.none)))
+
+  private taken(): ReadonlyArray<CallEvent> {
     const taken = this.events
     this.events = []
     this.waiting = 0
-    this.arrived = Deferred.unsafeMake<void>(FiberId.none)
-    return Effect.succeed(taken)
-  })
+    return taken
+  }
 
   private put(event: CallEvent): void {
     this.events.push(event)
     this.waiting += event.line.length
-    Deferred.unsafeDone(this.arrived, Exit.void)
+    this.nudge()
   }
 }

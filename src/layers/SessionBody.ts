@@ -1,5 +1,5 @@
 import { Cause, Clock, Deferred, Duration, Effect, Exit } from "effect"
-import { changesSince } from "../domain/Handshake.ts"
+import { changesSince, revisionTold } from "../domain/Handshake.ts"
 import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
 import type { Departure } from "../domain/SessionState.ts"
 import { ask, closeAsk, crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
@@ -61,7 +61,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         onUnrelated: (line: string, from: Child) => {
           if (running?.isCurrent(from) === true) streams.publish(key, line)
         },
-        asking: { hasStream: () => streams.isOpen(key), publish: (line: string) => void streams.publish(key, line), opened: place.change(ask), closed: place.change(closeAsk) }
+        asking: { hasStream: () => streams.isOpen(key), publish: (line: string) => streams.publish(key, line), opened: place.change(ask), closed: place.change(closeAsk) }
       }
       /** What a stateful child keeps is not known: to stop it early could lose something. */
       const windows = () => {
@@ -101,13 +101,14 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           generations,
           handshake: opened.handshake,
           initializeLine: opened.first.line,
-          publish: (line) => streams.publish(key, line),
+          publish: (line) => streams.tell(key, line),
           finished: (method) => place.change((state, now) => finish(state, now, method !== "ping")),
           // A store that fails must not take the child's pump along.
           keepHandshake: (handshake) =>
             Effect.catchAllCause(rows.keepHandshake(key, handshake), (cause) => Effect.logError("session.handshake_not_kept", cause)),
           doubt: rotation.doubt
         })
+        streams.open(key, revisionTold(opened.handshake))
         yield* session.met(opened.first.result)
         running = generations
         yield* streams.watch(key, generations.onStream)
@@ -156,6 +157,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           const state = yield* place.state
           const departure = state._tag === "Leaving" ? state.to : leaving(departureOf(exit, opening))
           if (departure._tag === "Ended") streams.close(key)
+          else streams.park(key)
           yield* place.release
           yield* Deferred.failCause(handle.ready, whyNotReady(exit, departure, opening))
           yield* Deferred.succeed(handle.done, departure)

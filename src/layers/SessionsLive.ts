@@ -1,5 +1,6 @@
 import { Context, Deferred, Effect, Either, FiberSet, Layer, Option, PubSub, Queue, Redacted, Ref, Scope } from "effect"
 import { version } from "../domain/Build.ts"
+import { revisionTold } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
 import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
@@ -13,14 +14,13 @@ import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
 import { SessionRows } from "../services/SessionRows.ts"
-import type { Call, CallOptions } from "../services/Sessions.ts"
+import type { CallOptions } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionUnknown } from "../services/Sessions.ts"
-import { CallChannel } from "./CallChannel.ts"
 import type { Newcomer } from "./SessionAdmission.ts"
 import { dismiss, makeAdmission, stop } from "./SessionAdmission.ts"
 import { makeSessionBody } from "./SessionBody.ts"
 import { makeSessionCalls } from "./SessionCalls.ts"
-import { SessionStreams } from "./SessionStreams.ts"
+import { makeSessionStreams } from "./SessionStreams.ts"
 import type { Incarnation, SessionEntry } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
 import { makeSessionUses } from "./SessionUses.ts"
@@ -30,7 +30,7 @@ const make = Effect.gen(function*() {
   const grants = yield* Grants
   const rows = yield* SessionRows
   const table = yield* Ref.make(Registry.empty<Incarnation>())
-  const streams = new SessionStreams()
+  const streams = yield* makeSessionStreams
   /** Sessions without a child have ended: nobody else says so. */
   const over = (reason: EndReason) => (ended: ReadonlyArray<SessionRow>) =>
     Effect.forEach(ended, ({ clientKey, grantId, key, userId }) => {
@@ -66,6 +66,13 @@ const make = Effect.gen(function*() {
     yield* Ref.update(table, (registry) => Registry.change(registry, key, (unclaimed) => ({ ...unclaimed, claimed: true })))
     return { ...found, claimed: true }
   })
+
+  /** What the session's client was told; the store is asked only where nothing of the session is in memory. */
+  const revisionOf = (key: SessionKey): Effect.Effect<string, SessionEnded> =>
+    Effect.suspend(() => Option.match(streams.versionOf(key), {
+      onSome: Effect.succeed,
+      onNone: () => Effect.flatMap(rows.kept(key), Option.match({ onNone: () => new SessionEnded(), onSome: ({ handshake }) => Effect.succeed(revisionTold(handshake)) }))
+    }))
 
   const notify = (key: SessionKey, notification: Notification): Effect.Effect<void> =>
     Effect.flatMap(Ref.get(table), (registry) => {
@@ -113,12 +120,12 @@ const make = Effect.gen(function*() {
   })
 
   const callDefault = Effect.fnUntraced(function*(grant: Grant, protocolVersion: string, request: Request, options: CallOptions) {
-    const channel = () => new CallChannel(options.isStreamed)
+    const callOf = (key: SessionKey) => () => streams.call(key, request.id, options.isStreamed)
     const newest = yield* rows.newestUnclaimed(grant.id)
     if (Option.isSome(newest)) {
       yield* adopt(grant, newest.value.key)
       // One that turns out to be over is nobody's loss: no id was sent.
-      const call = yield* Effect.either(dispatch(newest.value, request, grant.id, channel))
+      const call = yield* Effect.either(dispatch(newest.value, request, grant.id, callOf(newest.value.key)))
       if (Either.isRight(call)) return { call: call.right, opened: undefined }
       if (call.left._tag !== "SessionEnded") return yield* call.left
     }
@@ -130,7 +137,7 @@ const make = Effect.gen(function*() {
     }
     const { id, key } = yield* newId
     const { entry, isNew } = yield* admit(newcomer(grant, "broker", key), { _tag: "New", initialize }, (registry) => Registry.brokersOwn(registry, grant.id))
-    return { call: yield* dispatch(entry, request, grant.id, channel), opened: isNew ? id : undefined }
+    return { call: yield* dispatch(entry, request, grant.id, callOf(entry.key)), opened: isNew ? id : undefined }
   })
 
   /** Revocation reaches everything that hangs from the grant: children, streams, and what is only a row. */
@@ -175,7 +182,7 @@ const make = Effect.gen(function*() {
       )
     }),
     call: (grant, id, request, { isStreamed }) =>
-      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request, grant.id, () => new CallChannel(isStreamed))).pipe(
+      Effect.flatMap(lookUp(grant, id), (found) => dispatch(found, request, grant.id, () => streams.call(found.key, request.id, isStreamed))).pipe(
         // Where the session ended because the caller's sign-in did, that is what the caller has to know.
         Effect.catchTag("SessionEnded", (over) =>
           Effect.flatMap(grants.isLive(grant.id), (isLive): Effect.Effect<never, SessionEnded | GrantOver> => isLive ? over : new GrantOver()))
@@ -187,18 +194,15 @@ const make = Effect.gen(function*() {
     respond: (grant, id, response) => Effect.flatMap(lookUp(grant, id), ({ key }) => respond(key, response)),
     respondDefault: (grant, response) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.succeed(false), onSome: ({ key }) => respond(key, response) })),
-    negotiated: (grant, id) =>
-      Effect.flatMap(lookUp(grant, id), ({ key }) => rows.kept(key)).pipe(Effect.flatMap(Option.match({
-        onNone: () => new SessionEnded(),
-        onSome: ({ handshake }) => Effect.succeed(String(handshake.told.protocolVersion))
-      }))),
+    negotiated: (grant, id) => Effect.flatMap(lookUp(grant, id), ({ key }) => revisionOf(key)),
     notifyDefault: (grant, notification) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: ({ key }) => notify(key, notification) })),
-    stream: (grant, id) =>
-      Effect.flatMap(lookUp(grant, id), ({ key }): Effect.Effect<Call, never, Scope.Scope> => streams.attach(key, grant.id)).pipe(
-        // A session that has ended since has closed the streams that it had.
-        Effect.tap(() => lookUp(grant, id))
-      ),
+    stream: (grant, id, lastEventId) =>
+      Effect.flatMap(lookUp(grant, id), ({ key }) =>
+        Effect.flatMap(revisionOf(key), (version) => streams.attach(key, version, grant.id, lastEventId))).pipe(
+          // A session that has ended since has closed the streams that it had.
+          Effect.tap(() => lookUp(grant, id))
+        ),
     end: Effect.fn("Sessions.end")(function*(grant, id) {
       const { key } = yield* lookUp(grant, id)
       const entry = Registry.find(yield* Ref.get(table), key)

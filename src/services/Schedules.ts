@@ -55,8 +55,14 @@ export const spread = (longest: Duration.Duration) => Schedule.jitteredWith(Sche
 /** Once: how long uses of sessions are gathered before they are written, and what a crash may lose of them. */
 export const beforeUseIsWritten = Schedule.fromDelay("1 second")
 
-/** Comments on a GET stream that has nothing to say: proxies close what is silent, and a client that is gone is noticed. */
-export const keepAlive = Schedule.spaced("15 seconds")
+/** For how long a stream says nothing before it sends a comment: proxies close what is silent, and a client that is gone is noticed. */
+export const keepAlive = Duration.seconds(15)
+
+/**
+ * For how long a call may give nothing before it is answered with a stream, where the client takes one. Less than 200 ms: a
+ * conformance test (`server-sse-polling`) wants a stream of a call that takes so long.
+ */
+export const beforeStream = Duration.millis(100)
 
 /** While draining: how often connections that have fallen idle are closed. */
 export const idleSocketSweep = Schedule.spaced("50 millis")

@@ -29,6 +29,8 @@ export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed"
 export class GrantOver extends Schema.TaggedError<GrantOver>()("GrantOver", {}) {}
 /** The child answered `initialize` with an error: the line is the client's answer, and there is no session. */
 export class InitializeRefused extends Schema.TaggedError<InitializeRefused>()("InitializeRefused", { line: Schema.String }) {}
+/** The stream that `Last-Event-ID` names has ended with that event. */
+export class NothingFollows extends Schema.TaggedError<NothingFollows>()("NothingFollows", {}) {}
 /** The daemon stops before the child is up. The session is there again after the restart. */
 export class Restarting extends Schema.TaggedError<Restarting>()("Restarting", {}) {}
 
@@ -44,16 +46,35 @@ export type OpenError =
 export type LookUpError = SessionUnknown | SessionEnded | SessionForeign
 export type CallError = SessionEnded | SessionBusy | OpenError
 
-/** One message towards the client; nothing follows the final one: the response to a call, an empty line at the end of a GET stream. */
+/**
+ * One message towards the client; nothing follows the final one: the response to a call, or an empty line at the end of a
+ * stream that has none.
+ */
 export interface CallEvent {
   readonly line: string
   readonly final: boolean
+  /** What a client comes back with (`Last-Event-ID`); streams of sessions from 2025-03-26 on have it. */
+  readonly id?: string
 }
 
-/** What answers a request, or a stream. A call goes on when nobody listens: disconnecting is not cancelling. */
+/** What answers a request. A call goes on when nobody listens: disconnecting is not cancelling. */
 export interface Call {
   /** Waits for at least one event. */
   readonly take: Effect.Effect<ReadonlyArray<CallEvent>>
+  /** The same for a client that can be answered with a stream: after a tenth of a second without a word it gives nothing. */
+  readonly takeSoon: Effect.Effect<ReadonlyArray<CallEvent>>
+  /** From now on the call is a stream, which can be resumed. It begins with what was taken already. */
+  readonly stream: (taken: ReadonlyArray<CallEvent>) => Effect.Effect<EventStream, never, Scope.Scope>
+}
+
+/** A stream of a session as one of its readers gets it: the scope's end is the reader's. */
+export interface EventStream {
+  /** Waits for at least one event; gives nothing when there was none for a while, and the connection wants a sign of life. */
+  readonly take: Effect.Effect<ReadonlyArray<CallEvent>>
+  /** With what to come back where nothing follows, for an event without data; nothing where the session's revision knows none. */
+  readonly primer: string | undefined
+  /** Whether it is for what belongs to no request. */
+  readonly isStanding: boolean
 }
 
 export interface CallOptions {
@@ -97,13 +118,14 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   /** To the grant's default session, if there is one. */
   readonly notifyDefault: (grant: Grant, notification: Notification) => Effect.Effect<void>
   /**
-   * The session's GET stream: what its child says that belongs to no request. Starts no child and keeps none alive. It
-   * takes the place of an older one, and ends with the session, not with a child.
+   * A GET stream. Without `lastEventId`, or with one that names nothing that we know, the session's standing stream: what
+   * its child says that belongs to no request. It starts no child and keeps none alive, and ends with the session, not with
+   * a child. Else the stream that `lastEventId` names, behind that event. A newer reader takes the place of an older one.
    */
-  readonly stream: (grant: Grant, id: string) => Effect.Effect<Call, LookUpError, Scope.Scope>
+  readonly stream: (grant: Grant, id: string, lastEventId?: string) => Effect.Effect<EventStream, LookUpError | NothingFollows, Scope.Scope>
   /** Ends the session and returns when its process group is gone. */
   readonly end: (grant: Grant, id: string) => Effect.Effect<void, LookUpError>
-  /** Ends the GET streams: the daemon stops, and their clients come back to the next one. */
+  /** Ends the standing streams: the daemon stops, and their clients come back to the next one. */
   readonly endStreams: Effect.Effect<void>
   /** Parks everything, for the daemon stops: whoever waits for an answer gets an error. Does not wait for the processes. */
   readonly parkAll: Effect.Effect<void>

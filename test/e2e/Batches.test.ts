@@ -199,7 +199,7 @@ layer(sharedBroker({ maxCallsPerSession }), { excludeTestServices: true })("batc
       const client = yield* guest(broker)
       const session = yield* openAs(broker, client, withBatches, { sampling: {} })
       const stream = yield* openStream(broker.mcpUrl, broker.init(client, [toolCall("a", "ask", { text: "?" }), rpc("p", "ping")], { session }))
-      const first = messages({ status: 200, headers: stream.headers, text: stream.first })
+      const first = messages({ status: 200, headers: stream.headers, text: yield* stream.until("sampling/createMessage") })
       const question = first.find(({ method }) => method === "sampling/createMessage")
       assert.isDefined(question?.id)
       const result = { role: "assistant", model: "m", content: { type: "text", text: "42" } }

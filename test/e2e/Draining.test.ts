@@ -9,7 +9,7 @@ import { errorOf, json, openStream } from "./Wire.ts"
 const callInFlight = Effect.fnUntraced(function*(broker: TestBroker, client: SignedIn, steps: number) {
   const session = yield* broker.open(client)
   const stream = yield* openStream(broker.mcpUrl, broker.init(client, toolCall("slow", "progress", { steps, ms: 150 }, "t"), { session }))
-  assert.include(stream.first, "\"progress\":1")
+  yield* stream.until("\"progress\":1")
   return stream
 })
 
@@ -39,7 +39,7 @@ describe("draining", () => {
       assert.strictEqual((yield* broker.get("/healthz")).status, 200)
       const text = yield* call.rest
       assert.include(text, "\"progress\":5")
-      assert.match(text, /"id":"slow"[^\n]*\n\n$/)
+      assert.match(text, /"id":"slow"[^\n]*\n\nretry: 2000\n\n$/)
       yield* Effect.timeout(Fiber.join(stopping), "5 seconds")
       assert.deepStrictEqual(children(), [])
       const after = yield* Effect.either(broker.tryPost(client, initialize()))
@@ -85,7 +85,7 @@ describe("draining", () => {
       const waiting = yield* Effect.fork(broker.post(client, toolCall("j", "progress", { steps: 100, ms: 150 }), options))
       const call = yield* callInFlight(broker, client, 100)
       const stopping = yield* Effect.fork(broker.stop)
-      assert.match(yield* call.rest, /"id":"slow"[^\n]*"error":[^\n]*The session ended before the call was answered\.[^\n]*\n\n$/)
+      assert.match(yield* call.rest, /"id":"slow"[^\n]*"error":[^\n]*The session ended before the call was answered\.[^\n]*\n\nretry: 2000\n\n$/)
       const answer = yield* Fiber.join(waiting)
       assert.deepStrictEqual([answer.status, errorOf(answer).message], [200, "The session ended before the call was answered."])
       yield* Effect.timeout(Fiber.join(stopping), "8 seconds")

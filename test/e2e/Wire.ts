@@ -23,7 +23,7 @@ export const json = (answer: Answer): Readonly<Record<string, unknown>> => JSON.
 /** The messages of an answer, of JSON or of a stream, in their order. */
 export const messages = ({ headers, text }: Answer): ReadonlyArray<Rpc> => {
   if (!(headers.get("content-type") ?? "").startsWith("text/event-stream")) return text === "" ? [] : [JSON.parse(text) as Rpc]
-  return text.split("\n").filter((line) => line.startsWith("data: ")).map((line) => JSON.parse(line.slice(6)) as Rpc)
+  return text.split("\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)) as Rpc)
 }
 
 /** The response among them, which must be the last one. */
@@ -56,28 +56,43 @@ export const exchange = (url: string, init: RequestInit = {}): Effect.Effect<Ans
     catch: (cause) => cause instanceof Error ? cause : new Error(String(cause))
   })
 
-/** A stream as it comes: `first` is the first piece of its text, `rest` waits for the end. */
-export const openStream = (url: string, init: RequestInit): Effect.Effect<{
+/** A stream as it comes: `first` is the first piece of its text. */
+export interface Streamed {
   readonly status: number
   readonly headers: Headers
   readonly first: string
+  /** All that has come so far, once it has this text in it; fails where the stream ends without. */
+  readonly until: (text: string) => Effect.Effect<string, Error>
+  /** What comes behind `first`, or behind what `until` gave, up to the end. */
   readonly rest: Effect.Effect<string, Error>
   readonly hangUp: () => void
-}> =>
+}
+
+export const openStream = (url: string, init: RequestInit): Effect.Effect<Streamed> =>
   Effect.promise(async () => {
     const controller = new AbortController()
     const answer = await fetch(url, { ...init, signal: controller.signal })
     const reader = (answer.body ?? new ReadableStream<Uint8Array>()).pipeThrough(new TextDecoderStream()).getReader()
+    const first = (await reader.read()).value ?? ""
+    let all = first
+    const until = async (text: string) => {
+      while (!all.includes(text)) {
+        const piece = await reader.read()
+        if (piece.done) throw new Error(`the stream has ended without ${text}: ${all.slice(-500)}`)
+        all += piece.value
+      }
+      return all
+    }
     const rest = async () => {
       let text = ""
       for (let piece = await reader.read(); !piece.done; piece = await reader.read()) text += piece.value
       return text
     }
-    const first = await reader.read()
     return {
       status: answer.status,
       headers: answer.headers,
-      first: first.value ?? "",
+      first,
+      until: (text) => Effect.tryPromise({ try: () => until(text), catch: (cause) => cause as Error }),
       rest: Effect.tryPromise({ try: rest, catch: (cause) => cause as Error }),
       hangUp: () => controller.abort()
     }

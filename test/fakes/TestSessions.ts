@@ -32,7 +32,7 @@ export const initialize = (id: string | number = 0): Request =>
   request("initialize", id, { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "test", version: "1" } })
 
 /** All messages of a call, parsed; the last is the response. */
-export const messagesOf = (call: Call): Effect.Effect<Array<Record<string, unknown>>> =>
+export const messagesOf = (call: Pick<Call, "take">): Effect.Effect<Array<Record<string, unknown>>> =>
   Effect.gen(function*() {
     const lines: Array<string> = []
     for (;;) {
@@ -42,7 +42,7 @@ export const messagesOf = (call: Call): Effect.Effect<Array<Record<string, unkno
     }
   })
 
-export const responseTo = (call: Call): Effect.Effect<Record<string, unknown>> => Effect.map(messagesOf(call), (messages) => messages.at(-1) ?? {})
+export const responseTo = (call: Pick<Call, "take">): Effect.Effect<Record<string, unknown>> => Effect.map(messagesOf(call), (messages) => messages.at(-1) ?? {})
 
 /** A session as its client holds it. */
 export interface Held {

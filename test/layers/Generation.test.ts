@@ -61,9 +61,9 @@ const calling = (changes: Partial<Request> = {}) =>
 
 const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`
 const answer = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"
-const finalOf = (call: Call) =>
+const finalOf = (call: Pick<Call, "take">) =>
   Effect.map(Effect.repeat(call.take, { until: (events) => events.some(({ final }) => final) }), (events) => JSON.parse(events.at(-1)?.line ?? "") as unknown)
-const errorOf = (call: Call) => Effect.map(finalOf(call), (line) => (line as { readonly error?: { readonly message: string } }).error?.message ?? "no error")
+const errorOf = (call: Pick<Call, "take">) => Effect.map(finalOf(call), (line) => (line as { readonly error?: { readonly message: string } }).error?.message ?? "no error")
 /** Lets everybody do what they can do without anything happening. */
 const quiet = Effect.repeatN(Effect.yieldNow(), 50)
 const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.zipRight(quiet, Effect.map(Fiber.poll(fiber), Option.isSome))

@@ -90,7 +90,7 @@ describe("serve, told to stop", () => {
       const { answer, children, daemon } = yield* withCall("progress", { steps: 1000, ms: 300 }, { FJMCP_DRAIN_GRACE: "300ms" })
       const [ended, text] = yield* Effect.all([daemon.end("SIGTERM"), answer], { concurrency: 2 })
       assert.notInclude(text, "\"result\"")
-      assert.match(text, /"id":77[^\n]*The session ended before the call was answered\.[^\n]*\n\n$/)
+      assert.match(text, /"id":77[^\n]*The session ended before the call was answered\.[^\n]*\n\nretry: 2000\n\n$/)
       assert.deepInclude(ended, { code: 0, signal: null })
       // The grace, and the whole stop ladder of a child that waits for its own call: 2 s, TERM, 3 s, KILL.
       assert.isBelow(ended.took, 8_000)
