@@ -130,6 +130,6 @@ layer(sharedBroker(), { excludeTestServices: true })("calls", (it) => {
       const asked = yield* broker.post(client, toolCall(3, "ask", { text: "?" }), { session })
       const { error } = toolResult(asked) as { readonly error: { readonly code: number; readonly message: string } }
       assert.strictEqual(error.code, -32601)
-      assert.include(error.message, "The client cannot be asked for \"sampling/createMessage\" through this broker.")
+      assert.include(error.message, "The client has not declared that it can be asked for \"sampling/createMessage\".")
     }))
 })
