@@ -12,6 +12,7 @@ export const mayAsk = (initializeParams: JsonObject | undefined, method: string)
   const capability = Object.hasOwn(needed, method) ? needed[method] : undefined
   if (capability === undefined) return true
   const capabilities = initializeParams?.capabilities
-  return typeof capabilities === "object" && capabilities !== null && Object.hasOwn(capabilities, capability) &&
-    typeof (capabilities as JsonObject)[capability] === "object"
+  return isObject(capabilities) && Object.hasOwn(capabilities, capability) && isObject(capabilities[capability])
 }
+
+const isObject = (value: unknown): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value)

@@ -47,11 +47,8 @@ export const finish = (state: SessionState, now: number, isActivity: boolean): S
 /** The child asks its client something. */
 export const ask = (state: SessionState): SessionState => ({ ...state, asked: state.asked + 1 })
 
-/** The client has answered, or is no longer asked. */
-export const closeAsk = (state: SessionState, now: number): SessionState => {
-  const asked = state.asked - 1
-  return state._tag === "Live" ? { ...state, asked, lastActivity: now } : { ...state, asked }
-}
+/** The client has answered, which is activity of its own (`touch`), or is no longer asked, which is none. */
+export const closeAsk = (state: SessionState): SessionState => ({ ...state, asked: state.asked - 1 })
 
 /** The client said something that is no call. */
 export const touch = (state: SessionState, now: number): SessionState => state._tag === "Live" ? { ...state, lastActivity: now } : state

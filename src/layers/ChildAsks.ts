@@ -31,13 +31,18 @@ interface OpenAsk extends Ask {
 
 /** Requests of one child that may wait for its client; more are refused. */
 const maxOpen = 64
+/** Bytes of an id: as many as a session's has bits to guess. */
+const idBytes = 24
+
+const unheard = "The client reads no stream: it can be asked where its POST accepts text/event-stream, or where it has a GET stream open."
 
 const keyOf = (id: RequestId): string => JSON.stringify(id)
 
 /**
  * The requests of one child towards its client. They get ids of ours, which no client can guess and no other child has; so
  * do their progress tokens. Each goes to exactly one stream. One that finds none waits for the next that opens, and like
- * every other for its deadline at most.
+ * every other for its deadline at most. What changes here and what the session counts change in one step as far as
+ * interruption goes: whoever answers may hang up.
  */
 export const makeChildAsks = (options: AskingOptions & {
   readonly deadlines: Deadlines["Type"]
@@ -48,12 +53,12 @@ export const makeChildAsks = (options: AskingOptions & {
   readonly reply: (line: string) => Effect.Effect<void>
 }) => {
   const { calls, closed, deadlines, hasStream, mayAsk, opened, publish, reply, send } = options
-  const prefix = randomHex(4)
-  let lastId = 0
   const open = new Map<string, OpenAsk>()
   const byChildId = new Map<string, OpenAsk>()
   /** Those that no stream could take yet, oldest first. */
   let waiting: ReadonlyArray<OpenAsk> = []
+  /** `starting`: the client's answers would not come here yet. */
+  let phase: "starting" | "serving" | "over" = "starting"
 
   const remove = (ask: OpenAsk): boolean => {
     if (!open.delete(ask.id)) return false
@@ -61,16 +66,15 @@ export const makeChildAsks = (options: AskingOptions & {
     return true
   }
   const close = (ask: OpenAsk) => Effect.zipRight(ask.deadline?.stop ?? Effect.void, closed)
+  // A call goes on where it had to wait for a person. Which one that is, is not known of what went to the session's own stream.
+  const extendCalls = ({ call }: OpenAsk): Effect.Effect<void> =>
+    Effect.suspend(() => Effect.forEach(call === undefined ? calls.all() : [call], ({ deadline }) => deadline?.extend ?? Effect.void, { discard: true }))
   const answer = (ask: OpenAsk, body: Response["body"]): Effect.Effect<boolean> =>
-    Effect.suspend(() => {
-      if (!remove(ask)) return Effect.succeed(false)
-      // The call goes on where it had to wait for a person.
-      return (ask.call?.deadline?.extend ?? Effect.void).pipe(
-        Effect.zipRight(send(encodeResponse(ask.childId, body))),
-        Effect.zipRight(close(ask)),
-        Effect.as(true)
-      )
-    })
+    Effect.uninterruptible(Effect.suspend(() =>
+      remove(ask)
+        ? extendCalls(ask).pipe(Effect.zipRight(send(encodeResponse(ask.childId, body))), Effect.zipRight(close(ask)), Effect.as(true))
+        : Effect.succeed(false)
+    ))
   const tellWithdrawn = (ask: OpenAsk, reason: string) => {
     const wasWaiting = waiting.includes(ask)
     waiting = waiting.filter((other) => other !== ask)
@@ -79,14 +83,19 @@ export const makeChildAsks = (options: AskingOptions & {
     if (ask.call === undefined || calls.get(ask.call.id) === undefined) publish(line)
     else ask.call.sink.withdrawn(ask.id, line)
   }
-  const withdraw = (ask: OpenAsk, reason: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      if (!remove(ask)) return Effect.void
+  /** False where it has been answered or taken back before. */
+  const withdraw = (ask: OpenAsk, reason: string): Effect.Effect<boolean> =>
+    Effect.uninterruptible(Effect.suspend(() => {
+      if (!remove(ask)) return Effect.succeed(false)
       tellWithdrawn(ask, reason)
-      return close(ask)
-    })
+      return Effect.as(close(ask), true)
+    }))
   const refuse = (ask: OpenAsk, reason: string): Effect.Effect<void> =>
-    Effect.zipRight(withdraw(ask, reason), send(encodeError(ask.childId, ErrorCode.internal, reason)))
+    Effect.asVoid(Effect.uninterruptible(Effect.whenEffect(
+      // The call gets the time to say what it makes of that.
+      Effect.zipRight(extendCalls(ask), send(encodeError(ask.childId, ErrorCode.internal, reason))),
+      withdraw(ask, reason)
+    )))
 
   const refused = ({ id, method }: Request): Effect.Effect<void> | undefined => {
     if (!mayAsk(method)) return reply(encodeError(id, ErrorCode.methodNotFound, `The client has not declared that it can be asked for "${method}".`))
@@ -95,7 +104,7 @@ export const makeChildAsks = (options: AskingOptions & {
     return undefined
   }
   const begin = (line: string, request: Request): OpenAsk => {
-    const id = `${prefix}-${++lastId}`
+    const id = randomHex(idBytes)
     const childToken = progressToken(request.params)
     const params: JsonObject | undefined = childToken === undefined ? request.params : withProgressToken(request.params, id)
     const ask: OpenAsk = {
@@ -105,7 +114,7 @@ export const makeChildAsks = (options: AskingOptions & {
       method: request.method,
       params,
       line: (childToken === undefined ? replaceId(line, id) : undefined) ?? encodeRequest(id, request.method, params),
-      call: calls.likeliest(hasStream()),
+      call: undefined,
       deadline: undefined,
       answer: (body) => answer(ask, body)
     }
@@ -113,34 +122,59 @@ export const makeChildAsks = (options: AskingOptions & {
     byChildId.set(keyOf(request.id), ask)
     return ask
   }
-  const deliver = (ask: OpenAsk) => {
-    if (ask.call !== undefined) ask.call.sink.asked(ask)
-    else if (hasStream()) publish(ask.line)
-    else waiting = [...waiting, ask]
+  const toCall = (ask: OpenAsk, call: InFlightCall): void => {
+    ask.call = call
+    call.sink.asked(ask)
+  }
+  /** Whether the client waits for answers, and reads nothing but those. */
+  const readsNoStream = (): boolean => {
+    const itsCalls = calls.all().filter(({ grantId }) => grantId !== undefined)
+    return itsCalls.length > 0 && itsCalls.every(({ sink }) => !sink.isStreamed)
+  }
+  const deliver = (ask: OpenAsk): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const call = phase === "serving" ? calls.likeliest(hasStream()) : undefined
+      if (call !== undefined) toCall(ask, call)
+      else if (phase === "serving" && hasStream()) publish(ask.line)
+      else {
+        waiting = [...waiting, ask]
+        if (phase === "serving" && readsNoStream()) return refuse(ask, unheard)
+      }
+      return extendCalls(ask)
+    })
+  const takeWaiting = (): ReadonlyArray<OpenAsk> => {
+    const all = waiting
+    waiting = []
+    return all
   }
 
   return {
+    /** From here on its client's answers come here; what has been asked until now goes out. */
+    serve: Effect.suspend(() => {
+      if (phase === "starting") phase = "serving"
+      return Effect.forEach(takeWaiting(), deliver, { discard: true })
+    }),
     /** The child asks. */
     onRequest: (line: string, request: Request): Effect.Effect<void> =>
-      Effect.suspend(() => {
+      Effect.uninterruptible(Effect.suspend(() => {
+        if (phase === "over") return Effect.void
         const no = refused(request)
         if (no !== undefined) return no
         const ask = begin(line, request)
-        return deadlines.start(refuse(ask, "The client did not answer in time.")).pipe(
-          Effect.tap((deadline) => {
+        return opened.pipe(
+          Effect.zipRight(deadlines.start(refuse(ask, "The client did not answer in time."))),
+          Effect.flatMap((deadline) => {
             ask.deadline = deadline
-            return ask.call?.deadline?.extend ?? Effect.void
-          }),
-          Effect.zipRight(opened),
-          Effect.zipRight(Effect.sync(() => deliver(ask)))
+            return open.has(ask.id) ? deliver(ask) : deadline.stop
+          })
         )
-      }),
+      })),
     /** The child takes a request back, by its own id. */
     onCancelled: ({ params }: Notification): Effect.Effect<void> =>
       Effect.suspend(() => {
         const id = params?.requestId
         const ask = typeof id === "string" || typeof id === "number" ? byChildId.get(keyOf(id)) : undefined
-        return ask === undefined ? Effect.void : withdraw(ask, typeof params?.reason === "string" ? params.reason : "The server asks no longer.")
+        return ask === undefined ? Effect.void : Effect.asVoid(withdraw(ask, typeof params?.reason === "string" ? params.reason : "The server asks no longer."))
       }),
     /** The client has answered. False where nothing with this id is open. */
     answer: (id: RequestId, body: Response["body"]): Effect.Effect<boolean> =>
@@ -154,33 +188,29 @@ export const makeChildAsks = (options: AskingOptions & {
         const ask = typeof params?.progressToken === "string" ? open.get(params.progressToken) : undefined
         if (ask?.childToken === undefined) return Effect.succeed(false)
         return (ask.deadline?.extend ?? Effect.void).pipe(
-          Effect.zipRight(ask.call?.deadline?.extend ?? Effect.void),
+          Effect.zipRight(extendCalls(ask)),
           Effect.zipRight(send(encodeNotification(method, { ...params, progressToken: ask.childToken }))),
           Effect.as(true)
         )
       }),
     /** The session's own stream has opened: what waited for one goes there. */
     onStream: (): void => {
-      const all = waiting
-      waiting = []
-      for (const { line } of all) publish(line)
+      for (const { line } of takeWaiting()) publish(line)
     },
     /** A call has begun whose stream can take what waited for one. */
     onCall: (call: InFlightCall): void => {
-      if (!call.sink.isStreamed || waiting.length === 0) return
-      const all = waiting
-      waiting = []
-      for (const ask of all) {
-        ask.call = call
-        call.sink.asked(ask)
-      }
+      if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return
+      for (const ask of takeWaiting()) toCall(ask, call)
     },
     /** Another child takes over: what belongs to no call is asked no longer. */
     refuseUnrelated: (reason: string): Effect.Effect<void> =>
       Effect.suspend(() => Effect.forEach([...open.values()].filter(({ call }) => call === undefined), (ask) => refuse(ask, reason), { discard: true })),
-    /** The child is gone. */
+    /** The child is gone: nothing is asked any more. */
     withdrawAll: (reason: string): Effect.Effect<void> =>
-      Effect.suspend(() => Effect.forEach([...open.values()], (ask) => withdraw(ask, reason), { discard: true }))
+      Effect.suspend(() => {
+        phase = "over"
+        return Effect.forEach([...open.values()], (ask) => withdraw(ask, reason), { discard: true })
+      })
   }
 }
 

@@ -28,7 +28,7 @@ export interface Generation {
   /** Whether a call with this id of the client's is open. */
   readonly holds: (clientId: unknown) => boolean
   /** What it asks its client. */
-  readonly asks: Pick<ChildAsks, "answer" | "onProgress" | "onStream" | "refuseUnrelated">
+  readonly asks: Pick<ChildAsks, "answer" | "onProgress" | "onStream" | "refuseUnrelated" | "serve">
   /** Completes when the child is gone, all its output has been routed and every call is answered. */
   readonly gone: Effect.Effect<ChildGone>
   /** Completes once no call is open. To be asked of a generation that gets no new ones. */
@@ -141,8 +141,9 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
       Effect.suspend(() => {
         const how = Option.getOrElse(Cause.failureOption(cause), () => new ChildGone({ code: null, signal: null }))
         ended = Option.some(how)
-        return Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true }).pipe(
-          Effect.zipRight(asks.withdrawAll("The Forgejo tool process ended.")),
+        // What was asked on a call's stream is taken back there: nothing follows the call's own answer.
+        return asks.withdrawAll("The Forgejo tool process ended.").pipe(
+          Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, lost), { discard: true })),
           Effect.zipRight(Deferred.succeed(gone, how))
         )
       })
@@ -163,7 +164,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
     )
     // When the generation closes, whoever still waits gets an answer.
     yield* Effect.addFinalizer(() =>
-      Effect.zipRight(Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }), asks.withdrawAll(sessionEnded)))
+      Effect.zipRight(asks.withdrawAll("The session ended."), Effect.suspend(() => Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }))))
 
     const minutes = Duration.format(callTimeout)
     const cancel = (call: InFlightCall, sentence: string, reason: string) =>

@@ -108,11 +108,13 @@ export const makeGenerations = (
         current = next
         yield* watch(next)
         yield* old.generation.asks.refuseUnrelated("The server was replaced by a new process, which may ask again.")
+        yield* next.generation.asks.serve
         yield* retire(old)
         return Option.some(next)
       })
 
     yield* watch(first)
+    yield* first.generation.asks.serve
     return {
       begin: (request, settled, sink, grantId) => Effect.suspend(() => current.generation.begin(request, settled, sink, grantId)),
       cancel: (sink, reason) => Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.cancel(sink, reason), { discard: true })),

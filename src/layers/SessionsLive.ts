@@ -90,10 +90,11 @@ const make = Effect.gen(function*() {
     Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
       // What had asked is gone.
       onNone: () => Effect.succeed(false),
-      onSome: ({ handle }) => Effect.flatMap(Deferred.poll(handle.ready), Option.match({
-        onNone: () => Effect.succeed(false),
-        onSome: (ready) => Effect.orElseSucceed(Effect.flatMap(ready, (session) => session.answer(id, body)), () => false)
-      }))
+      onSome: (entry) =>
+        placeOf(table, entry).change(touch).pipe(
+          Effect.zipRight(Effect.flatMap(Deferred.await(entry.handle.ready), (session) => session.answer(id, body))),
+          Effect.orElseSucceed(() => false)
+        )
     }))
 
   const newcomer = (grant: Grant, openedBy: SessionEntry["openedBy"], key: SessionKey): Newcomer => ({
@@ -193,7 +194,10 @@ const make = Effect.gen(function*() {
     notify: (grant, id, notification) => Effect.flatMap(lookUp(grant, id), ({ key }) => notify(key, notification)),
     respond: (grant, id, response) => Effect.flatMap(lookUp(grant, id), ({ key }) => respond(key, response)),
     respondDefault: (grant, response) =>
-      Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.succeed(false), onSome: ({ key }) => respond(key, response) })),
+      // Its newest may be another than the one that has asked; the id finds it.
+      Effect.flatMap(Ref.get(table), (registry) =>
+        Effect.exists(Registry.ofGrant(registry, grant.id).filter(({ claimed, state }) => !claimed && state._tag !== "Starting"), ({ key }) =>
+          respond(key, response))),
     negotiated: (grant, id) => Effect.flatMap(lookUp(grant, id), ({ key }) => revisionOf(key)),
     notifyDefault: (grant, notification) =>
       Effect.flatMap(rows.newestUnclaimed(grant.id), Option.match({ onNone: () => Effect.void, onSome: ({ key }) => notify(key, notification) })),

@@ -39,9 +39,13 @@ export const makeWheel = (length: Duration.Duration): Effect.Effect<Wheel, never
         if (at > now) break
         due.push(timed)
       }
-      for (const timed of due) queue.delete(timed)
-      // One that dies must not take the watch over all others along.
-      return Effect.forEach(due, ({ onDue }) => Effect.catchAllCause(onDue, (cause) => Effect.logError("deadline.died", cause)), { discard: true })
+      return Effect.forEach(due, (timed) => {
+        // What one brings about may have stopped the next, or let it begin anew.
+        if ((queue.get(timed) ?? Infinity) > now) return Effect.void
+        queue.delete(timed)
+        // One that dies must not take the watch over all others along.
+        return Effect.catchAllCause(timed.onDue, (cause) => Effect.logError("deadline.died", cause))
+      }, { discard: true })
     })
     // A sleep never has to be cut short: what is started later is due later.
     yield* awake.await.pipe(

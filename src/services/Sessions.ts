@@ -112,6 +112,7 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
   readonly notify: (grant: Grant, id: string, notification: Notification) => Effect.Effect<void, LookUpError>
   /** The client answers a request of the child. False where none with its id is open. */
   readonly respond: (grant: Grant, id: string, response: Response) => Effect.Effect<boolean, LookUpError>
+  /** The same for an answer without an id: to whichever of the grant's sessions that no id has been sent back for is waiting for it. */
   readonly respondDefault: (grant: Grant, response: Response) => Effect.Effect<boolean>
   /** The revision that the session's client was told in answer to its `initialize`. */
   readonly negotiated: (grant: Grant, id: string) => Effect.Effect<string, LookUpError>

@@ -116,7 +116,7 @@ layer(sharedBroker(), { excludeTestServices: true })("calls", (it) => {
       assert.deepStrictEqual(thief.received, [])
     }))
 
-  it.scoped("the child has the user's own Forgejo token, nothing else of the broker, and cannot ask the client yet", () =>
+  it.scoped("the child has the user's own Forgejo token, nothing else of the broker, and cannot ask the client for what it has not declared", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const client = yield* guest(broker)
