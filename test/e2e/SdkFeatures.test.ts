@@ -66,6 +66,28 @@ const withClient = (
     assert.deepStrictEqual(daemon.children(), [])
   })
 
+/** A `fetch` whose streams can be cut, as a network does that goes away. */
+class Network {
+  /** What the client has sent as `Last-Event-ID`. */
+  readonly resumedFrom: Array<string> = []
+  readonly #cuts = new Map<string, AbortController>()
+
+  readonly fetch: typeof fetch = (url, init = {}) => {
+    const last = new Headers(init.headers).get("last-event-id")
+    if (last !== null) this.resumedFrom.push(last)
+    const method = init.method ?? "GET"
+    const cut = this.#cuts.get(method) ?? new AbortController()
+    this.#cuts.set(method, cut)
+    return fetch(url, { ...init, signal: AbortSignal.any([cut.signal, ...(init.signal == null ? [] : [init.signal])]) })
+  }
+
+  /** Ends what is under way with the method; what comes later is not concerned. */
+  cut(method: "GET" | "POST"): void {
+    this.#cuts.get(method)?.abort()
+    this.#cuts.delete(method)
+  }
+}
+
 describe("the client of the MCP SDK, with everything that a server of 2025 can do", () => {
   it.scopedLive("tools, prompts, resources, templates, completion and ping", () =>
     withClient(async ({ call, client }) => {
@@ -178,4 +200,41 @@ describe("the client of the MCP SDK, with everything that a server of 2025 can d
       assert.deepStrictEqual((await held).content, [{ type: "text", text: "let go" }])
       assert.strictEqual(await call("cancelled_calls"), "1")
     }))
+
+  it.scopedLive("a call goes on when the network has cut its stream: the client resumes it with Last-Event-ID", () => {
+    const network = new Network()
+    return withClient(
+      async ({ call, client }) => {
+        const begun = moment()
+        const held = client.callTool({ name: "hold" }, undefined, { onprogress: begun.come })
+        await begun.here
+        network.cut("POST")
+        assert.strictEqual(await call("let_go"), "1")
+        assert.deepStrictEqual((await held).content, [{ type: "text", text: "let go" }])
+        assert.lengthOf(network.resumedFrom, 1)
+        assert.strictEqual(await call("cancelled_calls"), "0")
+      },
+      {},
+      { fetch: network.fetch }
+    )
+  })
+
+  it.scopedLive("what belongs to no call arrives once, also when the network has cut the GET stream", () => {
+    const network = new Network()
+    return withClient(
+      async ({ call, notified, until }) => {
+        await call("change_resource_list")
+        await until("notifications/resources/list_changed")
+        network.cut("GET")
+        await call("test_trigger_tool_change")
+        await until("notifications/tools/list_changed")
+        assert.lengthOf(network.resumedFrom, 1)
+        await call("test_trigger_prompt_change")
+        await until("notifications/prompts/list_changed")
+        assert.lengthOf(notified, 3)
+      },
+      {},
+      { fetch: network.fetch }
+    )
+  })
 })
