@@ -9,9 +9,12 @@ import type { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
 import { eventStream, plainStream } from "./Sse.ts"
 
+/** All that a batch needs of a call. */
+type Answering = Pick<Call, "take">
+
 /** The ways that the messages of one POST go, be they one or several. */
-export interface Ways {
-  readonly call: (request: Request) => Effect.Effect<{ readonly call: Call; readonly opened: Redacted.Redacted | undefined }, Failure>
+export interface Ways<C extends Answering = Answering> {
+  readonly call: (request: Request) => Effect.Effect<{ readonly call: C; readonly opened: Redacted.Redacted | undefined }, Failure>
   readonly notify: (notification: Notification) => Effect.Effect<void, Failure>
   readonly respond: (response: Response) => Effect.Effect<unknown, Failure | McpRefusal>
   /** What a failure looks like over the wire. */
@@ -20,12 +23,12 @@ export interface Ways {
 
 /** What became of a batch: one call for each element that is to be answered. */
 export interface Dispatched {
-  readonly calls: ReadonlyArray<Pick<Call, "take">>
+  readonly calls: ReadonlyArray<Answering>
   /** The id of the session that was opened for it. */
   readonly opened: Redacted.Redacted | undefined
 }
 
-const answered = (line: string): Pick<Call, "take"> => ({ take: Effect.succeed([{ line, final: true }]) })
+const answered = (line: string): Answering => ({ take: Effect.succeed([{ line, final: true }]) })
 
 /**
  * Sends the elements on their ways, in their order. A failure with an HTTP status of its own (session, sign-in, caps) is
@@ -34,7 +37,7 @@ const answered = (line: string): Pick<Call, "take"> => ({ take: Effect.succeed([
  */
 export const dispatchBatch = ({ elements }: Batch, ways: Ways): Effect.Effect<Dispatched, McpRefusal> =>
   Effect.gen(function*() {
-    const calls: Array<Pick<Call, "take">> = []
+    const calls: Array<Answering> = []
     let opened: Redacted.Redacted | undefined
     let hasGotThrough = false
     let unanswered: McpRefusal | undefined
@@ -64,7 +67,7 @@ export const dispatchBatch = ({ elements }: Batch, ways: Ways): Effect.Effect<Di
     return { calls, opened }
   })
 
-const eventsOf = (call: Pick<Call, "take">): Stream.Stream<CallEvent> =>
+const eventsOf = (call: Answering): Stream.Stream<CallEvent> =>
   Stream.paginateChunkEffect(undefined, () =>
     Effect.map(call.take, (events) => [Chunk.unsafeFromArray(events), events.some(({ final }) => final) ? Option.none() : Option.some(undefined)]))
 

@@ -76,7 +76,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     })
 
     /** The ways of messages that are no initialize. Those without an id go to the grant's default session. */
-    const waysOf = (grant: Grant, id: string | undefined, version: string | undefined, isStreamed: boolean): Ways => ({
+    const waysOf = (grant: Grant, id: string | undefined, version: string | undefined, isStreamed: boolean): Ways<Call> => ({
       call: (request) => id === undefined
         ? sessions.callDefault(grant, version ?? assumedVersion, request, { isStreamed })
         : Effect.map(sessions.call(grant, id, request, { isStreamed }), (call) => ({ call, opened: undefined })),
@@ -92,7 +92,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     const openedHeaders = (opened: Redacted.Redacted | undefined) => opened === undefined ? {} : { "mcp-session-id": Redacted.value(opened) }
 
     /** What a POST gives waits for its answer, and is run when nothing holds the message any more: it may be large, and the answer may take its time. */
-    const onMessage = Effect.fnUntraced(function*(message: Message, ways: Ways, accept: Accepted) {
+    const onMessage = Effect.fnUntraced(function*(message: Message, ways: Ways<Call>, accept: Accepted) {
       if (message._tag !== "Request") return yield* Effect.as(message._tag === "Response" ? ways.respond(message) : ways.notify(message), Effect.succeed(acceptedEmpty))
       const { call, opened } = yield* ways.call(message)
       return respond(call, accept, openedHeaders(opened))
