@@ -68,7 +68,7 @@ export const needs = ({ method, params }: Pick<Ask, "method" | "params">): JsonO
 /** Whether a client with these capabilities may be asked what needs those. `elicitation: {}` means forms alone. */
 export const declares = (capabilities: JsonObject, needed: JsonObject): boolean =>
   Object.entries(needed).every(([name, parts]) => {
-    const declared = Object.hasOwn(capabilities, name) ? capabilities[name] : undefined
+    const declared = capabilities[name]
     if (!isObject(declared) || !isObject(parts)) return false
     const wanted = Object.keys(parts)
     if (name === "elicitation" && wanted.length === 0) return isObject(declared.form) || !("url" in declared)

@@ -204,6 +204,7 @@ describe("the digest of a call", () => {
       const retry = { inputResponses: { a: 1 }, requestState: "s", _meta: { x: 1 }, ...shuffled({ ...params, _meta: 0, inputResponses: 0, requestState: 0 }) as JsonObject }
       assert.strictEqual(digestOf("m", params), digestOf("m", retry))
     }))
+    assert.strictEqual(digestOf("m", { a: "b,c", "a,b": "c" }), digestOf("m", { "a,b": "c", a: "b,c" }))
     assert.strictEqual(digestOf("m", undefined), digestOf("m", {}))
   })
 

@@ -48,10 +48,10 @@ describe("the annotated parameters of a tool", () => {
     ["a null", annotated("null")],
     ["several types", annotated(["string", "null"])],
     ["no type", annotated(undefined)],
-    ["a name that another one has in another case", annotated("string", "OK")]
+    ["a name that another one has in another case", annotated("string", "GOOD")]
   ])("are none at all with %s among them, for clients leave such a tool out", (_name, bad) => {
-    assert.deepStrictEqual(headerParamsOf(schema({ good: annotated("string", "ok"), bad })), [])
-    assert.lengthOf(headerParamsOf(schema({ good: annotated("string", "ok") })), 1)
+    assert.deepStrictEqual(headerParamsOf(schema({ good: annotated("string", "Good"), bad })), [])
+    assert.lengthOf(headerParamsOf(schema({ good: annotated("string", "Good") })), 1)
   })
 
   it("are none with the annotation on the arguments themselves", () => {
