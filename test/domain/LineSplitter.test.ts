@@ -21,7 +21,7 @@ const bytes = fc.array(
     fc.constantFrom([0xff], [0xc3], [0xe2, 0x82], [0xf0, 0x9f, 0x98], [0xef, 0xbb], [0xed, 0xa0, 0x80], [0x80]).map((some) => Buffer.from(some)),
     fc.string({ maxLength: 12 }).map((text) => Buffer.from(text))
   ),
-  { maxLength: 30 }
+  { maxLength: 30, size: "max" }
 ).map((parts) => Buffer.concat(parts))
 const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 })
 
