@@ -28,6 +28,7 @@ export interface ProcessRequest {
 
 /** Bytes that may wait for a child that does not read; a write beyond fails. */
 const maxUnread = 8 * 1024 * 1024
+const maxUnreadForReplies = 1024 * 1024
 /** Characters of output that may wait for the broker before the pipe is left to fill. */
 const maxUntaken = 4 * 1024 * 1024
 /** What a line costs besides its characters: a flood of empty ones is a flood too. */
@@ -175,10 +176,10 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       pid: process.pid ?? 0,
       kill: killGroup(process, "SIGKILL"),
       exited: Deferred.await(exited),
-      send: (line) =>
+      send: (line, kind) =>
         Effect.suspend((): Effect.Effect<void, ChildGone | ChildStalled> => {
           if (!process.stdin.writable) return new ChildGone({ code: process.exitCode, signal: process.signalCode })
-          if (process.stdin.writableLength > maxUnread) return new ChildStalled()
+          if (process.stdin.writableLength > (kind === "reply" ? maxUnreadForReplies : maxUnread)) return new ChildStalled()
           process.stdin.write(`${line}\n`)
           return Effect.void
         }),

@@ -1,5 +1,5 @@
 import type { Scope } from "effect"
-import { Cause, Chunk, Deferred, Duration, Effect, Either, Option, Queue } from "effect"
+import { Cause, Chunk, Deferred, Duration, Effect, Either, Option } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import type { Message, Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { classify, encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
@@ -47,8 +47,6 @@ export interface GenerationOptions extends AskingOptions {
   readonly onUnrelated: (line: string) => void
 }
 
-/** Answers to requests of the child that may wait for it to read. */
-const maxReplies = 64
 /** Lines that are routed before everybody else has a turn: a child can write tens of thousands of tiny ones at once. */
 const linesPerTurn = 1000
 
@@ -58,15 +56,14 @@ const turn = Effect.async<void>((resume) => {
   return Effect.sync(() => clearImmediate(handle))
 })
 
-/** Its fibers, the pump and the writer of replies, belong to the scope that it is made in. */
+/** Its fiber, the pump, belongs to the scope that it is made in. */
 export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...asking }: GenerationOptions): Effect.Effect<Generation, never, Scope.Scope> =>
   Effect.gen(function*() {
     const calls = new InFlightCalls()
     const gone = yield* Deferred.make<ChildGone>()
-    // The pump must not wait for a child that does not read: dropped replies cost only the child that floods.
-    const replies = yield* Queue.dropping<string>(maxReplies)
     const tell = (line: string) => Effect.ignore(child.send(line))
-    const reply = (line: string) => Effect.asVoid(Queue.offer(replies, line))
+    // Dropped replies cost only the child that floods.
+    const reply = (line: string) => Effect.ignore(child.send(line, "reply"))
     const asks = makeChildAsks({ ...asking, calls, deadlines, send: tell, reply })
 
     const drained = yield* Deferred.make<void>()
@@ -152,13 +149,6 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
       Effect.forever,
       Effect.tapErrorCause((cause) => Cause.isDie(cause) ? Effect.logError("child.pump_died", cause) : Effect.void),
       Effect.onError((cause) => Cause.isInterruptedOnly(cause) ? Effect.void : end(cause)),
-      Effect.interruptible,
-      Effect.forkScoped
-    )
-    yield* Queue.take(replies).pipe(
-      Effect.flatMap(child.send),
-      Effect.ignore,
-      Effect.forever,
       Effect.interruptible,
       Effect.forkScoped
     )

@@ -20,8 +20,11 @@ export class ChildStalled extends Schema.TaggedError<ChildStalled>()("ChildStall
 export interface Child {
   /** For the log only. */
   readonly pid: number
-  /** Hands one line (without its newline) to the pipe, in the order of the calls, and does not wait for the child to read it. */
-  readonly send: (line: string) => Effect.Effect<void, ChildGone | ChildStalled>
+  /**
+   * Hands one line (without its newline) to the pipe, in the order of the calls, and does not wait for the child to read it.
+   * A reply to what the child asks fails sooner than others where it does not read: who floods with requests has room for calls.
+   */
+  readonly send: (line: string, kind?: "reply") => Effect.Effect<void, ChildGone | ChildStalled>
   /** Waits for output, then takes all whole lines that have come. Secrets are already replaced. Fails at the end of output. */
   readonly takeLines: Effect.Effect<Chunk.Chunk<string>, ChildGone>
   /** KILL to the whole group, at once; the scope still does the rest. */
