@@ -3,7 +3,8 @@ import { Chunk, Effect, Either, Option, type Redacted, Stream } from "effect"
 import type { Batch } from "../domain/Batch.ts"
 import type { Notification, Request, RequestId, Response } from "../domain/JsonRpc.ts"
 import { encodeError } from "../domain/JsonRpc.ts"
-import type { Call, CallEvent } from "../services/Sessions.ts"
+import { signsOfLife } from "../services/Schedules.ts"
+import type { Call, CallEvent, EventStream } from "../services/Sessions.ts"
 import type { Failure } from "./McpFailures.ts"
 import type { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
@@ -73,24 +74,30 @@ const eventsOf = (call: Answering): Stream.Stream<CallEvent> =>
 
 /**
  * One answer for calls that are in flight at the same time: a JSON array of their responses, or a stream where something
- * precedes one of them and the client reads streams. Responses come as they are made. The fibers that listen to the calls
- * belong to the request's scope. Such a stream cannot be resumed, for it is many.
+ * precedes one of them or nothing comes for long, and the client reads streams. Responses come as they are made. The fibers
+ * that listen to the calls belong to the request's scope. Such a stream cannot be resumed, for it is many.
  */
 export const answerCalls = Effect.fnUntraced(function*(calls: Dispatched["calls"], accept: Accepted, headers: Readonly<Record<string, string>>) {
-  const pull = yield* Stream.toPull(Stream.mergeAll(calls.map(eventsOf), { concurrency: "unbounded" }))
+  const silence = Stream.as(Stream.fromSchedule(signsOfLife), undefined)
+  const pull = yield* Stream.toPull(Stream.merge(Stream.mergeAll(calls.map(eventsOf), { concurrency: "unbounded" }), silence, { haltStrategy: "left" }))
   let responses = 0
-  const take: Call["take"] = pull.pipe(
+  const take: EventStream["take"] = pull.pipe(
     // Nobody takes behind the last response.
     Effect.orDie,
-    Effect.map((events) => Chunk.toReadonlyArray(events).filter(({ final }) => final || accept.sse).map(({ final, line }) => {
-      if (final) responses++
-      return { line, final: final && responses === calls.length }
+    Effect.map((events) => Chunk.toReadonlyArray(events).flatMap((event) => {
+      if (event === undefined || !(event.final || accept.sse)) return []
+      if (event.final) responses++
+      return [{ line: event.line, final: event.final && responses === calls.length }]
     }))
   )
   const taken: Array<CallEvent> = []
-  do taken.push(...yield* take)
-  while (accept.json && taken.length === responses && responses < calls.length)
-  return accept.json && taken.length === responses
+  let isSilent: boolean
+  do {
+    const events = yield* take
+    isSilent = events.length === 0
+    taken.push(...events)
+  } while (responses < calls.length && (!accept.sse || (accept.json && !isSilent && taken.length === responses)))
+  return accept.json && taken.length === responses && responses === calls.length
     ? HttpServerResponse.text(`[${taken.map(({ line }) => line).join(",")}]`, { contentType: "application/json", headers })
     : eventStream(plainStream(taken, take), headers, Effect.succeed(false))
 })

@@ -57,6 +57,8 @@ export const beforeUseIsWritten = Schedule.fromDelay("1 second")
 
 /** For how long a stream says nothing before it sends a comment: proxies close what is silent, and a client that is gone is noticed. */
 export const keepAlive = Duration.seconds(15)
+/** The same for a batch, whose stream is its own. */
+export const signsOfLife = Schedule.spaced(keepAlive)
 
 /**
  * For how long a call may give nothing before it is answered with a stream, where the client takes one. Less than 200 ms: a

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Redacted } from "effect"
+import { Deferred, Effect, Either, Fiber, Redacted, TestClock } from "effect"
 import { classifyBatch } from "../../src/domain/Batch.ts"
 import type { Request } from "../../src/domain/JsonRpc.ts"
 import type { Ways } from "../../src/http/McpBatch.ts"
-import { dispatchBatch } from "../../src/http/McpBatch.ts"
+import { answerCalls, dispatchBatch } from "../../src/http/McpBatch.ts"
 import type { Failure } from "../../src/http/McpFailures.ts"
 import { refuse } from "../../src/http/McpFailures.ts"
 import { SessionBusy, SessionEnded, SessionsFull } from "../../src/services/Sessions.ts"
@@ -22,7 +22,8 @@ const send = (values: ReadonlyArray<unknown>, others?: Failure) => {
       Effect.suspend(() => {
         sent.push(request.method)
         const failure = failures[request.method]
-        const call = { take: Effect.succeed([{ line: `answer to ${request.id}`, final: true }]) }
+        const take = Effect.succeed([{ line: `answer to ${request.id}`, final: true }])
+        const call = { take, takeSoon: take, stream: () => Effect.dieMessage("a batch has a stream of its own") }
         return failure === undefined ? Effect.succeed({ call, opened: request.id === 1 ? Redacted.make("new") : undefined }) : Effect.fail(failure)
       }),
     notify: () => other,
@@ -81,5 +82,26 @@ describe("the elements of a batch", () => {
     Effect.gen(function*() {
       const { outcome } = yield* send([request(2, "fine"), request(1, "fine"), request(3, "fine")])
       assert.strictEqual(Either.getOrThrow(outcome).opened, "new")
+    }))
+})
+
+describe("the answer to a batch", () => {
+  const contentType = (accept: { readonly json: boolean; readonly sse: boolean }) =>
+    Effect.gen(function*() {
+      const late = yield* Deferred.make<ReadonlyArray<{ readonly line: string; readonly final: boolean }>>()
+      const calls = [{ take: Effect.succeed([{ line: "{}", final: true }]) }, { take: Deferred.await(late) }]
+      const answer = yield* Effect.forkScoped(answerCalls(calls, accept, {}))
+      yield* TestClock.adjust("14 seconds")
+      const early = yield* Fiber.poll(answer)
+      yield* TestClock.adjust("1 second")
+      const then = yield* Fiber.poll(answer)
+      yield* Deferred.succeed(late, [{ line: "{}", final: true }])
+      return [early._tag, then._tag, (yield* Fiber.join(answer)).headers["content-type"]]
+    })
+
+  it.scoped("becomes a stream after a long silence, for what is in between may cut a silent connection", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* contentType({ json: true, sse: true }), ["None", "Some", "text/event-stream"])
+      assert.deepStrictEqual(yield* contentType({ json: true, sse: false }), ["None", "None", "application/json"])
     }))
 })
