@@ -133,7 +133,9 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
 
     /** GET and DELETE are about the session that a header names, and say so where it is missing. */
     const sessionOf = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, what: string) {
-      yield* versionOf(request)
+      if ((yield* versionOf(request)) === modernVersion) {
+        return yield* methodNotAllowed(`Revision ${modernVersion} knows no sessions and takes POST only.`, "POST")
+      }
       const id = request.headers["mcp-session-id"]
       return id === undefined ? yield* methodNotAllowed(`${what} the session that Mcp-Session-Id names; there is none in this request.`) : id
     })
@@ -195,4 +197,4 @@ const refuseMessage = (message: string, id: RequestId | undefined) => new McpRef
 const notAsked = (id: RequestId) =>
   refuseMessage("No request of this session is waiting for a response with this id: it was answered, taken back or given up.", id)
 
-const methodNotAllowed = (message: string) => new McpRefusal({ status: 405, code: ErrorCode.invalidRequest, message, headers: { allow: methods } })
+const methodNotAllowed = (message: string, allow = methods) => new McpRefusal({ status: 405, code: ErrorCode.invalidRequest, message, headers: { allow } })

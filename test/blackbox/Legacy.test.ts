@@ -136,6 +136,41 @@ layer(sharedBroker(), { excludeTestServices: true })("black-box cases of the leg
       assert.deepStrictEqual(messages({ status: 200, headers: stream.headers, text }), [])
     }))
 
+  it.scoped("case 11: a stream that is dropped goes on: Last-Event-ID gets the result, once; the call was not cancelled", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = yield* broker.open(client)
+      const headers = { authorization: `Bearer ${client.token}`, accept: "text/event-stream", "mcp-session-id": session }
+      const call = toolCall("slow", "slow", { ms: 600 })
+      const dropped = yield* openStream(broker.mcpUrl, broker.init(client, call, { session }))
+      const primer = /^id: (\S+)\nretry: \d+\ndata: \n\n/.exec(dropped.first)?.[1] ?? ""
+      assert.notStrictEqual(primer, "", dropped.first)
+      dropped.hangUp()
+      const resume = (token: string, lastEventId: string) =>
+        broker.get("/mcp", { headers: { ...headers, authorization: `Bearer ${token}`, "last-event-id": lastEventId } })
+      const stranger = yield* guest(broker, ben)
+      // 403 and not 404: what a session id of somebody else's is answered, as product.md decides.
+      assert.strictEqual((yield* resume(stranger.token, primer)).status, 403)
+      const resumed = yield* resume(client.token, primer)
+      assert.strictEqual(resumed.status, 200)
+      assert.deepStrictEqual(messages(resumed).map(({ id }) => id), ["slow"])
+      assert.strictEqual(toolResult(resumed), "done")
+      const last = /id: (\S+)\nevent: message\n(?!.*event: message)/s.exec(resumed.text)?.[1] ?? ""
+      const again = yield* resume(client.token, last)
+      assert.deepStrictEqual([again.status, errorOf(again).code], [405, -32600], "nothing follows the last event")
+    }))
+
+  it.scoped("case 11: no event without data for a session of 2025-06-18", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = (yield* broker.post(client, initialize("2025-06-18"))).headers.get("mcp-session-id") ?? ""
+      const answer = yield* broker.post(client, toolCall("slow", "slow", { ms: 300 }), { session })
+      assert.deepStrictEqual([answer.headers.get("content-type"), toolResult(answer)], ["text/event-stream", "done"])
+      assert.notMatch(answer.text, /^data: ?$/m)
+    }))
+
   it.scoped("case 12: an array in a session of 2025-06-18: 400; in one of 2025-03-26: an array with every response", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
@@ -149,5 +184,20 @@ layer(sharedBroker(), { excludeTestServices: true })("black-box cases of the leg
       const responses = JSON.parse(answered.text) as ReadonlyArray<{ readonly id: unknown; readonly result: unknown }>
       assert.strictEqual(answered.status, 200)
       assert.deepStrictEqual(new Map(responses.map(({ id, result }) => [id, result])), new Map<unknown, unknown>([[1, {}], ["two", {}]]))
+    }))
+
+  it.scoped("case 24: GET and DELETE of the stateless revision: 405, POST alone is allowed; a response under it: 400", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = yield* broker.open(client)
+      const modern = { "mcp-protocol-version": "2026-07-28" }
+      const headers = { authorization: `Bearer ${client.token}`, accept: "text/event-stream", "mcp-session-id": session, ...modern }
+      for (const answer of [yield* broker.get("/mcp", { headers }), yield* broker.delete(client, session, modern)]) {
+        assert.deepStrictEqual([answer.status, answer.headers.get("allow")], [405, "POST"])
+      }
+      const sent = yield* broker.post(client, { jsonrpc: "2.0", id: 1, result: {} }, { session, headers: modern })
+      assert.deepStrictEqual([sent.status, errorOf(sent).code], [400, -32600])
+      assert.strictEqual((yield* broker.post(client, rpc(1, "ping"), { session })).status, 200, "the session is there still")
     }))
 })
