@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import type { Departure, EndReason, ParkReason, SessionState } from "../../src/domain/SessionState.ts"
 import {
-  begin, crash, end, finish, forChild, isIdle, isInUse, lastActivityOf, leave, park, started, starting, touch, untilIdle
+  ask, begin, closeAsk, crash, end, finish, forChild, isIdle, isInUse, lastActivityOf, leave, park, started, starting, touch, untilIdle
 } from "../../src/domain/SessionState.ts"
 
 const windows = { used: 900_000, handshakeOnly: 60_000 }
@@ -20,9 +20,9 @@ const departure: fc.Arbitrary<Departure> = fc.oneof(
   fc.constantFrom<ParkReason>("idle", "evicted", "superseded", "crashed", "rotated", "token_expired", "start_failed", "shutdown").map(park),
   fc.constantFrom<EndReason>("closed", "grant_ended", "crashed_again", "incompatible", "idle").map(end)
 )
-/** What can happen to a session, at any time. A call is finished only by whoever began it. */
+/** What can happen to a session, at any time. A call is finished only by whoever began it, and a request of the child closed once. */
 interface PlainStep {
-  readonly what: "started" | "touch" | "finish call" | "finish ping" | "begin call" | "begin ping"
+  readonly what: "started" | "touch" | "finish call" | "finish ping" | "begin call" | "begin ping" | "ask" | "close ask"
   readonly after: number
 }
 type Step =
@@ -32,7 +32,7 @@ const after = fc.nat(200_000)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
-    arbitrary: fc.record({ what: fc.constantFrom<PlainStep["what"]>("started", "touch", "finish call", "finish ping", "begin call", "begin ping"), after })
+    arbitrary: fc.record({ what: fc.constantFrom<PlainStep["what"]>("started", "touch", "finish call", "finish ping", "begin call", "begin ping", "ask", "close ask"), after })
   },
   { weight: 1, arbitrary: fc.record({ what: fc.constant("leave" as const), to: departure, after }) }
 )
@@ -45,11 +45,12 @@ interface View {
   readonly now: number
   readonly calls: number
   readonly pings: number
+  readonly asks: number
   readonly hadCalls: boolean
 }
 
 const walk = (steps: ReadonlyArray<Step>, look: (view: View) => void) => {
-  let [now, calls, pings, hadCalls] = [0, 0, 0, false]
+  let [now, calls, pings, asks, hadCalls] = [0, 0, 0, 0, false]
   let state = starting(now)
   for (const each of steps) {
     now += each.after
@@ -83,18 +84,28 @@ const walk = (steps: ReadonlyArray<Step>, look: (view: View) => void) => {
         if (pings === 0) continue
         pings--
         state = finish(state, now, false)
+        break
+      case "ask":
+        asks++
+        state = ask(state)
+        break
+      case "close ask":
+        if (asks === 0) continue
+        asks--
+        state = closeAsk(state)
     }
-    look({ before, each, state, now, calls, pings, hadCalls })
+    look({ before, each, state, now, calls, pings, asks, hadCalls })
   }
 }
 
 describe("the state of a session", () => {
   it("counts what is in flight, never past the limit, and is never idle meanwhile", () => {
     fc.assert(fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
-      walk(steps, ({ calls, now, pings, state }) => {
+      walk(steps, ({ asks, calls, now, pings, state }) => {
         assert.strictEqual(state.inFlight, calls + pings, "also of those who wait for one that is leaving")
+        assert.strictEqual(state.asked, asks)
         assert.isAtMost(state.inFlight, limit)
-        if (calls + pings === 0 || state._tag === "Leaving") return
+        if (calls + pings + asks === 0 || state._tag === "Leaving") return
         assert.isFalse(isIdle(state))
         assert.isTrue(isInUse(state, now, 60_000))
         assert.isAbove(untilIdle(state, now, windows), 0)
@@ -109,19 +120,19 @@ describe("the state of a session", () => {
         assert.strictEqual(state._tag, "Leaving")
         if (state._tag !== "Leaving") return
         const outweighs = each.what === "leave" && each.to._tag === "Ended" && before.to._tag === "Parked"
-        assert.deepStrictEqual({ ...state, inFlight: 0 }, { ...before, inFlight: 0, ...(outweighs ? { to: each.to } : {}) })
+        assert.deepStrictEqual({ ...state, inFlight: 0, asked: 0 }, { ...before, inFlight: 0, asked: 0, ...(outweighs ? { to: each.to } : {}) })
         assert.isFalse(isIdle(state))
         assert.isFalse(isInUse(state, 0, Infinity))
       })
     }))
   })
 
-  it("is used from its first call on, and a ping is no activity, however many there are", () => {
+  it("is used from its first call on, and neither a ping nor what its child asks is activity, however many there are", () => {
     fc.assert(fc.property(fc.array(step, { maxLength: 40, size: "max" }), (steps) => {
       walk(steps, ({ before, each, hadCalls, state }) => {
         if (state._tag === "Leaving") return
         assert.strictEqual(state.used, hadCalls)
-        if (each.what === "begin ping" || each.what === "finish ping") assert.strictEqual(lastActivityOf(state), lastActivityOf(before))
+        if (["begin ping", "finish ping", "ask", "close ask"].includes(each.what)) assert.strictEqual(lastActivityOf(state), lastActivityOf(before))
       })
     }))
   })
@@ -160,6 +171,14 @@ describe("idleness", () => {
   it("is looked for again a whole window later where something is in flight, or the child is not up", () => {
     assert.strictEqual(untilIdle(live({ inFlight: 1, lastActivity: 0 }), 5_000_000, windows), windows.used)
     assert.strictEqual(untilIdle(starting(0), 5_000_000, windows), windows.handshakeOnly)
+  })
+
+  it("comes at once when the child asks no longer, where nobody has done anything for the window", () => {
+    const asking = ask(live({ lastActivity: 0 }))
+    assert.strictEqual(untilIdle(asking, windows.used * 2, windows), windows.used)
+    assert.isTrue(isInUse(ask(live({ used: false })), windows.used * 2, 60_000))
+    assert.strictEqual(untilIdle(closeAsk(asking), windows.used * 2, windows), 0)
+    assert.strictEqual(untilIdle(closeAsk(asking), windows.used - 1, windows), 1)
   })
 
   it("of one that leaves is there at once: nobody has to wait for it", () => {
