@@ -1,6 +1,6 @@
 import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js"
 import type { CallToolResult, ServerNotification, ServerRequest } from "@modelcontextprotocol/sdk/types.js"
-import { CreateMessageResultSchema } from "@modelcontextprotocol/sdk/types.js"
+import { CreateMessageResultSchema, ElicitResultSchema, ListRootsResultSchema } from "@modelcontextprotocol/sdk/types.js"
 import { createHash } from "node:crypto"
 import type { Arguments } from "./Tools.ts"
 import { resultOf } from "./Tools.ts"
@@ -25,6 +25,21 @@ const tool = (name: string, description: string, args: ReadonlyArray<string>, ru
   listing: listing(name, `Test tool: ${description}`, args.map((argument) => ({ name: argument, required: false }))),
   run
 })
+
+const textOf = (args: Arguments): string => String(args["text"] ?? "hello")
+const sampling = (args: Arguments) => ({
+  method: "sampling/createMessage" as const,
+  params: { messages: [{ role: "user" as const, content: { type: "text" as const, text: textOf(args) } }], maxTokens: 100 }
+})
+/** What the client answered, an error too. */
+const asked = async (answer: Promise<unknown>): Promise<CallToolResult> => {
+  try {
+    return resultOf({ answer: await answer })
+  } catch (cause) {
+    const { code, message } = Object(cause) as { readonly code?: unknown; readonly message?: unknown }
+    return resultOf({ error: { code, message } })
+  }
+}
 
 /** Tools for tests, which the original has not. They are there only with the flag `--extras`. */
 export const extraTools = (token: string): ReadonlyArray<ExtraTool> => [
@@ -55,16 +70,22 @@ export const extraTools = (token: string): ReadonlyArray<ExtraTool> => [
   tool("token_fingerprint", "the first 16 hex digits of the SHA-256 of the token", [], async () =>
     resultOf(createHash("sha256").update(token).digest("hex").slice(0, 16))),
   tool("echo", "answers `text`", ["text"], async (args) => resultOf(args["text"])),
-  tool("ask", "asks the client's model `text` (sampling) and answers what came back", ["text"], async (args, extra) => {
-    const content = { type: "text" as const, text: String(args["text"] ?? "hello") }
-    const params = { messages: [{ role: "user" as const, content }], maxTokens: 100 }
-    try {
-      const answer = await extra.sendRequest({ method: "sampling/createMessage", params }, CreateMessageResultSchema)
-      return resultOf({ answer: answer.content })
-    } catch (cause) {
-      const { code, message } = Object(cause) as { readonly code?: unknown; readonly message?: unknown }
-      return resultOf({ error: { code, message } })
-    }
+  tool("ask", "asks the client's model `text` (sampling) and answers what came back", ["text"], async (args, extra) =>
+    asked(extra.sendRequest(sampling(args), CreateMessageResultSchema).then(({ content }) => content))),
+  tool("ask_person", "asks the client's person `text` (elicitation) and answers what came back", ["text"], async (args, extra) => {
+    const requestedSchema = { type: "object" as const, properties: { name: { type: "string" as const } } }
+    return asked(extra.sendRequest({ method: "elicitation/create", params: { message: textOf(args), requestedSchema } }, ElicitResultSchema))
+  }),
+  tool("ask_roots", "asks the client for its roots and answers what came back", [], async (_, extra) =>
+    asked(extra.sendRequest({ method: "roots/list" }, ListRootsResultSchema))),
+  tool("ask_later", "answers at once, and asks the client's model `text` when `ms` milliseconds have passed", ["text", "ms"], async (args, extra) => {
+    setTimeout(() => void asked(extra.sendRequest(sampling(args), CreateMessageResultSchema)), numberOf(args, "ms", 0))
+    return resultOf("will ask")
+  }),
+  tool("ask_in_vain", "asks the client's model `text`, takes that back after `ms` milliseconds and answers", ["text", "ms"], async (args, extra) => {
+    const controller = new AbortController()
+    setTimeout(() => controller.abort("no longer of interest"), numberOf(args, "ms", 0))
+    return asked(extra.sendRequest(sampling(args), CreateMessageResultSchema, { signal: controller.signal }))
   }),
   tool("env", "the names of the environment variables", [], async () => resultOf(Object.keys(process.env).sort()))
 ]
