@@ -154,7 +154,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
     )
     // When the generation closes, whoever still waits gets an answer.
     yield* Effect.addFinalizer(() =>
-      Effect.zipRight(asks.withdrawAll("The session ended."), Effect.suspend(() => Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }))))
+      Effect.zipRight(asks.withdrawAll(sessionOver), Effect.suspend(() => Effect.forEach(calls.all(), (call) => fail(call, sessionEnded), { discard: true }))))
 
     const minutes = Duration.format(callTimeout)
     const cancel = (call: InFlightCall, sentence: string, reason: string) =>
@@ -173,8 +173,11 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
       }),
       holds: (clientId) => calls.all().some((call) => call.clientId === clientId),
       giveUp: (sentence, grantId) =>
-        Effect.suspend(() => Effect.forEach(calls.all().filter((call) => grantId === undefined || call.grantId === grantId), (call) =>
-          cancel(call, sentence, "given up"), { discard: true })),
+        Effect.zipRight(
+          grantId === undefined ? asks.withdrawAll(sessionOver) : Effect.void,
+          Effect.suspend(() => Effect.forEach(calls.all().filter((call) => grantId === undefined || call.grantId === grantId), (call) =>
+            cancel(call, sentence, "given up"), { discard: true }))
+        ),
       asks,
       cancel: (sink, reason) =>
         Effect.suspend(() => {
@@ -221,6 +224,8 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
 
 /** What is told to whoever waits for an answer of a session that ends or is parked meanwhile. */
 export const sessionEnded = "The session ended before the call was answered."
+
+const sessionOver = "The session ended."
 
 const garbage = Effect.logDebug("child.garbage")
 
