@@ -2,6 +2,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js"
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js"
 import { Effect } from "effect"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Readable } from "node:stream"
 import { Output } from "../process/Output.ts"
@@ -58,6 +59,27 @@ const uses = ({ client }: Application) =>
     yield* contains(JSON.stringify(contents), "This is the content of the static text resource.")
   })
 
+/** What mcp-remote has written to a file of that name. */
+const saved = (home: string, suffix: string): Readonly<Record<string, string>> => {
+  const name = readdirSync(home, { recursive: true, encoding: "utf8" }).find((path) => path.endsWith(suffix))
+  return JSON.parse(readFileSync(join(home, name ?? suffix), "utf8")) as Readonly<Record<string, string>>
+}
+
+const goesOn = (tools: Tools, mcpUrl: string, home: string): Check => ({
+  name: "mcp-remote: a token that has ended is refreshed in the middle of a session",
+  run: Effect.gen(function*() {
+    const started = yield* application(tools, mcpUrl, home, "legacy")
+    yield* connect(started)
+    const before = saved(home, "_tokens.json")
+    const body = new URLSearchParams({ token: before["access_token"] ?? "", client_id: saved(home, "_client_info.json")["client_id"] ?? "" })
+    const { status } = yield* Effect.promise(() => fetch(new URL("/oauth/revoke", mcpUrl), { method: "POST", body }))
+    if (status !== 200) return yield* Effect.dieMessage(`revocation: HTTP ${status}`)
+    yield* uses(started)
+    if (saved(home, "_tokens.json")["access_token"] === before["access_token"]) return yield* Effect.dieMessage("the token is the old one")
+    if (started.remote.text.includes("authorize this client")) return yield* Effect.dieMessage("the user was asked again")
+  })
+})
+
 /** The checks share `home`, and so the sign-in of the first one. */
 export const mcpRemoteChecks = (tools: Tools, mcpUrl: string, home: string): ReadonlyArray<Check> => [
   {
@@ -79,5 +101,6 @@ export const mcpRemoteChecks = (tools: Tools, mcpUrl: string, home: string): Rea
       yield* uses(started)
       if (started.remote.text.includes("authorize this client")) return yield* Effect.dieMessage("the user was asked again")
     })
-  }))
+  })),
+  goesOn(tools, mcpUrl, home)
 ]
