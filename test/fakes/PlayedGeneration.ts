@@ -86,3 +86,19 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
   })
 
 export type Played = Effect.Effect.Success<ReturnType<typeof playedGeneration>>
+
+/** A request of the child. */
+export const asking = (id: string | number, method = "sampling/createMessage", params: unknown = { n: id }) => ({ jsonrpc: "2.0", id, method, params })
+
+/** What the child was answered. */
+export const answersTo = ({ session }: Pick<Played, "session">) => session.sent.filter(({ method }) => method === undefined)
+
+/** One question on the stream of the only call. */
+export const askedInCall = (id: string | number = 7, method?: string, params?: unknown) =>
+  Effect.gen(function*() {
+    const played = yield* playedGeneration()
+    const call = yield* played.call("c")
+    yield* played.say(asking(id, method, params))
+    const [question] = yield* eventsOf(call)
+    return { ...played, call, question, id: String(question?.id) }
+  })

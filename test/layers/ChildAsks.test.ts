@@ -1,26 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope } from "effect"
-import type { Line, Played } from "../fakes/PlayedGeneration.ts"
-import { eventsOf, playedGeneration, quiet } from "../fakes/PlayedGeneration.ts"
+import { Effect, Fiber } from "effect"
+import type { Line } from "../fakes/PlayedGeneration.ts"
+import { answersTo, askedInCall, asking, eventsOf, playedGeneration, quiet } from "../fakes/PlayedGeneration.ts"
 
-const asking = (id: string | number, method = "sampling/createMessage", params: unknown = { n: id }) => ({ jsonrpc: "2.0", id, method, params })
-const answerTo = (id: number) => ({ jsonrpc: "2.0", id, result: {} })
 const idOf = (line: Line | undefined): string => {
   assert.isString(line?.id)
   return String(line?.id)
 }
-const cancelOf = (id: unknown, reason: string) => ({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: id, reason } })
-const unanswered = "The client did not answer in time."
-const toAsks = ({ session }: Played) => session.sent.filter(({ method }) => method === undefined)
-/** One question on the stream of the only call. */
-const asked = (id: string | number = 7, method?: string, params?: unknown) =>
-  Effect.gen(function*() {
-    const played = yield* playedGeneration()
-    const call = yield* played.call("c")
-    yield* played.say(asking(id, method, params))
-    const [question] = yield* eventsOf(call)
-    return { ...played, played, call, question, id: idOf(question) }
-  })
+const answerTo = (id: number) => ({ jsonrpc: "2.0", id, result: {} })
 
 describe("a request of the child goes to exactly one stream", () => {
   /** Where the question went: to the streams of these calls, or to the session's own. */
@@ -54,7 +41,7 @@ describe("a request of the child goes to exactly one stream", () => {
       const played = yield* playedGeneration()
       const call = yield* played.call("c", { isStreamed: false })
       yield* played.say(asking(7))
-      assert.deepStrictEqual(toAsks(played), [{
+      assert.deepStrictEqual(answersTo(played), [{
         jsonrpc: "2.0",
         id: 7,
         error: { code: -32603, message: "The client reads no stream: it can be asked where its POST accepts text/event-stream, or where it has a GET stream open." }
@@ -82,7 +69,7 @@ describe("a request of the child goes to exactly one stream", () => {
         for (const [at, line] of streams[next].entries()) {
           assert.isTrue(yield* played.generation.asks.answer(idOf(line), { result: at }))
         }
-        assert.deepStrictEqual(toAsks(played).map(({ id, result }) => [id, result]), [[1, 0], [3, 1]])
+        assert.deepStrictEqual(answersTo(played).map(({ id, result }) => [id, result]), [[1, 0], [3, 1]])
       }
     }))
 
@@ -130,7 +117,7 @@ describe("what the client is asked", () => {
       const played = yield* playedGeneration({ mayAsk: (method) => method !== "roots/list" })
       const call = yield* played.call("c")
       yield* played.say(asking("r", "roots/list", undefined), asking(1), asking(1), asking("1"))
-      const errors = toAsks(played).map(({ error, id }) => [id, (error as { readonly code: number }).code, (error as { readonly message: string }).message])
+      const errors = answersTo(played).map(({ error, id }) => [id, (error as { readonly code: number }).code, (error as { readonly message: string }).message])
       assert.deepStrictEqual(errors, [
         ["r", -32601, "The client has not declared that it can be asked for \"roots/list\"."],
         [1, -32600, "A request with this id is still open."]
@@ -138,12 +125,12 @@ describe("what the client is asked", () => {
       assert.lengthOf(yield* eventsOf(call), 2)
       yield* played.say(...Array.from({ length: 63 }, (_, n) => asking(n + 10)))
       assert.strictEqual(played.session.open, 64)
-      assert.deepStrictEqual(toAsks(played).slice(2), [{ jsonrpc: "2.0", id: 72, error: { code: -32603, message: "64 requests wait for the client already." } }])
+      assert.deepStrictEqual(answersTo(played).slice(2), [{ jsonrpc: "2.0", id: 72, error: { code: -32603, message: "64 requests wait for the client already." } }])
     }))
 
   it.scoped("can be asked again under an id that has been answered", () =>
     Effect.gen(function*() {
-      const { call, generation, id, say, session } = yield* asked(7)
+      const { call, generation, id, say, session } = yield* askedInCall(7)
       assert.isTrue(yield* generation.asks.answer(id, { result: {} }))
       yield* say(asking(7))
       assert.lengthOf(yield* eventsOf(call), 1)
@@ -156,10 +143,10 @@ describe("an answer", () => {
     Effect.gen(function*() {
       for (const childId of [7, "7", 0, ""]) {
         for (const body of [{ result: { a: [1] } }, { error: { code: -1, message: "user rejected", data: 3 } }]) {
-          const { generation, id, played, session } = yield* asked(childId)
+          const { generation, id, session } = yield* askedInCall(childId)
           assert.isTrue(yield* generation.asks.answer(id, body))
           assert.isFalse(yield* generation.asks.answer(id, { result: "again" }))
-          assert.deepStrictEqual(toAsks(played), [{ jsonrpc: "2.0", id: childId, ...body }])
+          assert.deepStrictEqual(answersTo({ session }), [{ jsonrpc: "2.0", id: childId, ...body }])
           assert.strictEqual(session.open, 0)
           assert.deepStrictEqual(session.fuses.map(({ stopped }) => stopped), [0, 1], "its deadline is over, and the call's is not")
         }
@@ -168,23 +155,23 @@ describe("an answer", () => {
 
   it.scoped("to what nobody asks goes nowhere: an unknown id, the child's own, and one of the wrong type", () =>
     Effect.gen(function*() {
-      const { generation, id, played } = yield* asked(7)
+      const { generation, id, session } = yield* askedInCall(7)
       for (const wrong of [7, "7", 1, `${id} `, "", "__proto__", "constructor"]) assert.isFalse(yield* generation.asks.answer(wrong, { result: {} }), String(wrong))
-      assert.deepStrictEqual(toAsks(played), [])
+      assert.deepStrictEqual(answersTo({ session }), [])
       assert.isTrue(yield* generation.asks.answer(id, { result: {} }))
     }))
 
   it.scoped("comes also when the call has ended on whose stream it was asked", () =>
     Effect.gen(function*() {
-      const { generation, id, played, say } = yield* asked(7)
+      const { generation, id, say, session } = yield* askedInCall(7)
       yield* say(answerTo(1))
       assert.isTrue(yield* generation.asks.answer(id, { result: 1 }))
-      assert.deepInclude(toAsks(played)[0], { id: 7, result: 1 })
+      assert.deepInclude(answersTo({ session })[0], { id: 7, result: 1 })
     }))
 
   it.scoped("whose sender hangs up in the middle is whole all the same", () =>
     Effect.gen(function*() {
-      const { generation, id, played, session } = yield* asked(7)
+      const { generation, id, session } = yield* askedInCall(7)
       const latch = yield* Effect.makeLatch(false)
       session.pipe = latch.await
       const answering = yield* Effect.fork(generation.asks.answer(id, { result: {} }))
@@ -193,108 +180,7 @@ describe("an answer", () => {
       yield* quiet
       yield* latch.open
       yield* Fiber.join(hangingUp)
-      assert.deepStrictEqual([toAsks(played).length, session.open, session.fuses[1]?.stopped], [1, 0, 1])
-    }))
-})
-
-describe("a request that is not answered", () => {
-  it.scoped("ends at its deadline: the child gets an error, and the client hears it where it was asked", () =>
-    Effect.gen(function*() {
-      const { call, generation, id, played, session } = yield* asked(7)
-      const [ofCall, ofAsk] = session.fuses
-      assert.strictEqual(ofCall?.extended, 1, "the call waits for a person")
-      yield* ofAsk?.fire ?? Effect.dieMessage("no deadline")
-      assert.deepStrictEqual(toAsks(played), [{ jsonrpc: "2.0", id: 7, error: { code: -32603, message: unanswered } }])
-      assert.deepStrictEqual(yield* eventsOf(call), [cancelOf(id, unanswered)])
-      assert.deepStrictEqual([session.open, session.published, ofCall?.extended], [0, [], 2], "the call may say what it makes of it")
-      yield* ofAsk?.fire ?? Effect.void
-      assert.isFalse(yield* generation.asks.answer(id, { result: {} }))
-      assert.lengthOf(toAsks(played), 1)
-    }))
-
-  it.scoped("and has been asked on the session's stream, or waits for one, ends likewise, and may have kept any call", () =>
-    Effect.gen(function*() {
-      const played = yield* playedGeneration()
-      const { session } = played
-      yield* played.say(asking(1))
-      yield* session.fuses[0]?.fire ?? Effect.void
-      assert.deepStrictEqual(toAsks(played).map(({ id }) => id), [1])
-      yield* played.openStream
-      assert.deepStrictEqual(session.published, [], "what was never asked is not taken back")
-      yield* Effect.forEach(["a", "b"], (id) => played.call(id))
-      yield* played.say(asking(2))
-      assert.deepStrictEqual(session.fuses.map(({ extended }) => extended), [0, 1, 1, 0])
-      yield* session.fuses[3]?.fire ?? Effect.void
-      assert.deepStrictEqual(session.published[1], cancelOf(session.published[0]?.id, unanswered))
-      assert.strictEqual(session.open, 0)
-    }))
-
-  it.scoped("is answered or given up, never both: whoever is first", () =>
-    Effect.gen(function*() {
-      const { call, generation, id, played, session } = yield* asked(7)
-      yield* generation.asks.answer(id, { result: 1 })
-      yield* session.fuses[1]?.fire ?? Effect.void
-      yield* generation.asks.refuseUnrelated("late")
-      assert.deepStrictEqual(toAsks(played), [{ jsonrpc: "2.0", id: 7, result: 1 }])
-      assert.deepStrictEqual([yield* eventsOf(call), session.open], [[], 0])
-    }))
-
-  it.scoped("may be taken back by the child, under its own id; the client hears it under ours, and with the reason", () =>
-    Effect.gen(function*() {
-      const { call, generation, id, played, say, session } = yield* asked(7)
-      for (const requestId of ["7", 8, id, null, undefined]) yield* say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId } })
-      assert.deepStrictEqual(yield* eventsOf(call), [])
-      yield* say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7, reason: "changed my mind" } })
-      assert.deepStrictEqual(yield* eventsOf(call), [cancelOf(id, "changed my mind")])
-      assert.isFalse(yield* generation.asks.answer(id, { result: {} }))
-      assert.deepStrictEqual([toAsks(played), session.open, session.fuses[1]?.stopped], [[], 0, 1], "no answer is expected")
-    }))
-
-  it.scoped("is told as taken back on the session's stream once its call has ended", () =>
-    Effect.gen(function*() {
-      const { id, openStream, say, session } = yield* asked(7)
-      yield* say(answerTo(1))
-      yield* openStream
-      yield* say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 7 } })
-      assert.deepStrictEqual(session.published, [cancelOf(id, "The server asks no longer.")])
-    }))
-
-  it.scoped("is taken back when the child is gone, before its call is answered; and nothing comes after", () =>
-    Effect.gen(function*() {
-      const { call, die, generation, id, session } = yield* asked(7)
-      yield* die
-      const [told, last] = yield* eventsOf(call)
-      assert.deepStrictEqual(told, cancelOf(id, "The Forgejo tool process ended."))
-      assert.deepInclude(last, { id: "c" })
-      assert.isFalse(yield* generation.asks.answer(id, { result: {} }))
-      assert.deepStrictEqual([session.open, session.fuses.map(({ stopped }) => stopped)], [0, [1, 1]])
-    }))
-
-  it.effect("is taken back when the generation closes, and what the child asks afterwards is nothing", () =>
-    Effect.gen(function*() {
-      const scope = yield* Scope.make()
-      const { call, id, say, session } = yield* Scope.extend(asked(7), scope)
-      yield* Scope.close(scope, Exit.void)
-      yield* say(asking(8))
-      assert.deepStrictEqual((yield* eventsOf(call)).map(({ params }) => params), [cancelOf(id, "The session ended.").params, undefined])
-      assert.strictEqual(session.open, 0)
-    }))
-
-  it.scoped("is refused at the switch to another child where it belongs to no call, and stays where it belongs to one", () =>
-    Effect.gen(function*() {
-      const played = yield* playedGeneration()
-      const { generation, session } = played
-      const call = yield* played.call("c")
-      yield* played.say(asking("call's"), answerTo(99))
-      const [mine] = yield* eventsOf(call)
-      yield* played.call("d")
-      yield* played.openStream
-      yield* played.say(asking("nobody's"))
-      yield* generation.asks.refuseUnrelated("replaced")
-      assert.deepStrictEqual(session.published.at(-1), cancelOf(session.published[0]?.id, "replaced"))
-      assert.deepStrictEqual(toAsks(played), [{ jsonrpc: "2.0", id: "nobody's", error: { code: -32603, message: "replaced" } }])
-      assert.strictEqual(session.open, 1)
-      assert.isTrue(yield* generation.asks.answer(idOf(mine), { result: {} }))
+      assert.deepStrictEqual([answersTo({ session }).length, session.open, session.fuses[1]?.stopped], [1, 0, 1])
     }))
 })
 
@@ -304,7 +190,7 @@ describe("progress of what the client does for the child", () => {
   it.scoped("comes under the child's own token, and puts deadlines off; the client never sees that token", () =>
     Effect.gen(function*() {
       for (const token of ["t", 5]) {
-        const { generation, id, question, session } = yield* asked(7, "sampling/createMessage", { keep: 1, _meta: { progressToken: token, other: 2 } })
+        const { generation, id, question, session } = yield* askedInCall(7, "sampling/createMessage", { keep: 1, _meta: { progressToken: token, other: 2 } })
         assert.deepStrictEqual(question?.params, { keep: 1, _meta: { progressToken: id, other: 2 } })
         assert.isTrue(yield* generation.asks.onProgress(progress(id)))
         assert.deepStrictEqual(session.sent.at(-1), { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken: token, progress: 1, message: "x" } })
@@ -314,9 +200,9 @@ describe("progress of what the client does for the child", () => {
 
   it.scoped("of nothing, of what wants none, and of what is over, goes nowhere", () =>
     Effect.gen(function*() {
-      const plain = yield* asked(7)
+      const plain = yield* askedInCall(7)
       for (const token of [plain.id, 7, "x", undefined]) assert.isFalse(yield* plain.generation.asks.onProgress(progress(token)))
-      const over = yield* asked(7, "x", { _meta: { progressToken: 1 } })
+      const over = yield* askedInCall(7, "x", { _meta: { progressToken: 1 } })
       yield* over.generation.asks.answer(over.id, { result: {} })
       assert.isFalse(yield* over.generation.asks.onProgress(progress(over.id)))
       yield* quiet
