@@ -1,10 +1,10 @@
 import { join } from "node:path"
 import type { Settings } from "../../src/services/AppConfig.ts"
 
-/** Settings of a broker over `echo-child.mjs`, which keeps nothing between calls. */
+/** Settings of a broker over `echo-child.mjs`, which keeps nothing between calls and, as far as they say, asks nothing. */
 export const echoChild: Partial<Settings> = {
   childCommand: [process.execPath, join(import.meta.dirname, "echo-child.mjs")],
-  childPreset: "custom",
+  childPreset: "forgejo-mcp",
   childStateful: false
 }
 

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline"
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`)
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const tools = ["work", "cancelled", "seen"].map((name) => ({ name, inputSchema: { type: "object" } }))
+const tools = ["work", "ask", "cancelled", "seen"].map((name) => ({ name, inputSchema: { type: "object" } }))
 /** What has come in, as the child sees it. */
 const seen = []
 /** Calls at work, by the id that the child knows them under. */
@@ -18,7 +18,8 @@ const answer = (id, value) => send({ id, result: { content: [{ type: "text", tex
 /** `steps` times progress, log messages where `log` is set, one list_changed where `changed` is; then the result. */
 const work = async (id, { changed, log, nonce, pause: ms, steps }, progressToken) => {
   atWork.set(id, nonce)
-  if (changed) send({ method: "notifications/tools/list_changed", params: { _meta: { nonce } } })
+  // It has no prompts: what it says of them is for nobody who asked.
+  if (changed) for (const list of ["tools", "prompts"]) send({ method: `notifications/${list}/list_changed`, params: { _meta: { nonce } } })
   for (let progress = 1; progress <= steps; progress++) {
     await pause(ms)
     if (!atWork.has(id)) return
@@ -30,8 +31,18 @@ const work = async (id, { changed, log, nonce, pause: ms, steps }, progressToken
   answer(id, { nonce, id, progressToken })
 }
 
+/** Calls that wait for the answer to a question, by the question's id. */
+const asking = new Map()
+let questions = 0
+
 const call = (id, { arguments: args = {}, name, _meta }) => {
   if (name === "work") return void work(id, args, _meta?.progressToken)
+  if (name === "ask") {
+    const question = `q${++questions}`
+    asking.set(question, id)
+    const requestedSchema = { type: "object", properties: { answer: { type: "string" } } }
+    return send({ id: question, method: "elicitation/create", params: { message: args.nonce, requestedSchema } })
+  }
   if (name === "seen") return answer(id, seen)
   if (name !== "cancelled") return send({ id, error: { code: -32602, message: `no tool ${name}` } })
   // Answers when the call with this nonce has been cancelled.
@@ -45,8 +56,12 @@ const call = (id, { arguments: args = {}, name, _meta }) => {
 }
 
 createInterface({ input: process.stdin }).on("line", (line) => {
-  const { id, method, params } = JSON.parse(line)
+  const { error, id, method, params, result } = JSON.parse(line)
   seen.push({ id, method, nonce: params?.arguments?.nonce, progressToken: params?._meta?.progressToken, requestId: params?.requestId })
+  if (method === undefined) {
+    answer(asking.get(id), { result, refused: error?.code })
+    return void asking.delete(id)
+  }
   if (method === "initialize") {
     const capabilities = { tools: { listChanged: true }, logging: {} }
     return send({ id, result: { protocolVersion: params.protocolVersion, capabilities, serverInfo: { name: "echo", version: "1" } } })
