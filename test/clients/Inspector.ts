@@ -14,8 +14,11 @@ const startInspector = (tools: Tools, args: ReadonlyArray<string>, env: Readonly
       { HOME: home, MCP_INSPECTOR_SECRET_STORE: "memory", ...env }
     ))
 
+type Era = "legacy" | "auto" | "modern"
+
 /** Every call starts the program anew, as a person at a terminal does: it opens a session, asks one thing and ends. */
-const calls: ReadonlyArray<readonly [args: ReadonlyArray<string>, expected: ReadonlyArray<string>]> = [
+const calls = (era: Era): ReadonlyArray<readonly [args: ReadonlyArray<string>, expected: ReadonlyArray<string>]> => [
+  [["initialize"], [`"protocolVersion":"${era === "legacy" ? "2025-11-25" : "2026-07-28"}"`, "everything-stdio", "Fixture for conformance runs."]],
   [["tools/list"], ["test_simple_text", "json_schema_2020_12_tool", "$anchor"]],
   [["tools/call", "--tool-name", "test_simple_text"], ["This is a simple text response for testing."]],
   [["tools/call", "--tool-name", "test_x_mcp_header", "--tool-arg", "region=eu"], ["region=eu"]],
@@ -23,12 +26,13 @@ const calls: ReadonlyArray<readonly [args: ReadonlyArray<string>, expected: Read
   [["resources/read", "--uri", "test://static-text"], ["This is the content of the static text resource."]],
   [["resources/templates/list"], ["test://template/{id}/data"]],
   [["prompts/list"], ["test_prompt_with_arguments"]],
-  [["prompts/get", "--prompt-name", "test_prompt_with_arguments", "--prompt-args", "arg1=one", "arg2=two"], ["arg1='one', arg2='two'"]]
+  [["prompts/get", "--prompt-name", "test_prompt_with_arguments", "--prompt-args", "arg1=one", "arg2=two"], ["arg1='one', arg2='two'"]],
+  [["tools/call", "--tool-name", "test_simple_text", "--load", "--load-requests", "200", "--load-concurrency", "16"], ["\"ok\":200", "\"errors\":0"]]
 ]
 
-const withBearer = (tools: Tools, era: "legacy" | "auto" | "modern", mcpUrl: string, token: string): ReadonlyArray<Check> =>
-  calls.map(([[method = "", ...args], expected]) => ({
-    name: `Inspector, ${era}: ${[method, ...args.slice(1, 2)].join(" ")}`,
+const withBearer = (tools: Tools, era: Era, mcpUrl: string, token: string): ReadonlyArray<Check> =>
+  calls(era).map(([[method = "", ...args], expected]) => ({
+    name: `Inspector, ${era}: ${[method, ...args.slice(1, 2), ...(args.includes("--load") ? ["under load"] : [])].join(" ")}`,
     run: Effect.gen(function*() {
       const bearer = ["--header", `Authorization: Bearer ${token}`]
       const inspector = yield* startInspector(tools, ["--server-url", mcpUrl, "--protocol-era", era, ...bearer, "--method", method, ...args])
