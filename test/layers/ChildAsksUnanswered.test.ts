@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
+import { GrantId } from "../../src/domain/Ids.ts"
 import { answersTo, askedInCall, asking, eventsOf, playedGeneration } from "../fakes/PlayedGeneration.ts"
 
 const answerTo = (id: number) => ({ jsonrpc: "2.0", id, result: {} })
@@ -87,6 +88,19 @@ describe("a request that is not answered", () => {
       yield* say(asking(8))
       assert.deepStrictEqual((yield* eventsOf(call)).map(({ params }) => params), [cancelOf(id, "The session ended.").params, undefined])
       assert.strictEqual(session.open, 0)
+    }))
+
+  it.scoped("is taken back when the session gives its calls up, on their streams; the child may go on asking, and nobody hears it", () =>
+    Effect.gen(function*() {
+      const { call, generation, id, openStream, say, session } = yield* askedInCall(7)
+      yield* generation.giveUp("over", GrantId.make("another"))
+      assert.deepStrictEqual(yield* eventsOf(call), [], "the calls of one grant are not all")
+      yield* generation.giveUp("over")
+      const [told, last] = yield* eventsOf(call)
+      assert.deepStrictEqual([told, last?.id], [cancelOf(id, "The session ended."), "c"])
+      yield* openStream
+      yield* say(asking(8))
+      assert.deepStrictEqual([session.published, session.open], [[], 0])
     }))
 
   it.scoped("is refused at the switch to another child where it belongs to no call, and stays where it belongs to one", () =>
