@@ -9,7 +9,7 @@ import { echoChild } from "./EchoChild.ts"
 
 /** One thing that a caller does. Ids and progress tokens come from so few that they are equal all the time. */
 type Step =
-  | { readonly _tag: "call"; readonly id: string | number; readonly token: string | number | undefined; readonly steps: number; readonly pause: number; readonly log: boolean; readonly changed: boolean }
+  | { readonly _tag: "call"; readonly id: string | number; readonly token: string | number | undefined; readonly steps: number; readonly pause: number; readonly log: boolean; readonly changed: boolean; readonly drops: boolean }
   | { readonly _tag: "cancel"; readonly id: string | number }
   | { readonly _tag: "notify" }
 
@@ -21,7 +21,8 @@ const call = fc.record({
   steps: fc.integer({ min: 0, max: 3 }),
   pause: fc.integer({ min: 0, max: 5 }),
   log: fc.boolean(),
-  changed: fc.boolean()
+  changed: fc.boolean(),
+  drops: fc.boolean()
 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: call },
@@ -48,6 +49,23 @@ const nonceOf = ({ params, ...message }: Rpc): unknown =>
     ? textOf(message) === undefined ? undefined : (JSON.parse(textOf(message) ?? "") as { readonly nonce: unknown }).nonce
     : params["message"] ?? (typeof params["data"] === "string" ? params["data"] : (params["_meta"] as { readonly nonce?: unknown } | undefined)?.nonce)
 
+/** A call whose connection is lost with the first that comes of its stream, and that is gone on with. */
+const interrupted = (broker: TestBroker, { client, session }: Caller, message: unknown): Effect.Effect<ReadonlyArray<Rpc>> =>
+  Effect.gen(function*() {
+    const stream = yield* openStream(broker.mcpUrl, broker.init(client, message, { session }))
+    const { first, headers, status } = stream
+    assert.strictEqual(status, 200, first)
+    const isStream = headers.get("content-type") === "text/event-stream"
+    const got = messages({ status, headers, text: isStream ? first : first + (yield* Effect.orDie(stream.rest)) })
+    if (got.at(-1)?.id !== undefined && got.at(-1)?.method === undefined) return got
+    stream.hangUp()
+    const lastEventId = [...first.matchAll(/^id: (\S+)$/gm)].at(-1)?.[1] ?? assert.fail(`no event id: ${first}`)
+    const more = { authorization: `Bearer ${client.token}`, accept: "text/event-stream", "mcp-session-id": session, "last-event-id": lastEventId }
+    const resumed = yield* broker.get("/mcp", { headers: more })
+    assert.strictEqual(resumed.status, 200, resumed.text)
+    return [...got, ...messages(resumed)]
+  })
+
 let runs = 0
 
 /** Both callers do what they do at once, each step without waiting for the one before. */
@@ -58,15 +76,18 @@ const perform = (broker: TestBroker, callers: ReadonlyArray<Caller>, plan: Reado
     // Interleaved: the first of both, then the second of both.
     steps.sort((a, b) => a.n - b.n || a.caller - b.caller)
     const done = yield* Effect.forEach(steps, ({ caller, n, step }): Effect.Effect<ReadonlyArray<Made>> => {
-      const { client, session } = callers[caller] ?? assert.fail("no caller")
+      const who = callers[caller] ?? assert.fail("no caller")
+      const { client, session } = who
       if (step._tag === "notify") return Effect.as(broker.post(client, notification("notifications/roots/list_changed"), { session }), [])
       if (step._tag === "cancel") return Effect.as(broker.post(client, notification("notifications/cancelled", { requestId: step.id }), { session }), [])
       const nonce = `${run}.${caller}.${n}`
       const { changed, log, pause, steps: count, token } = step
-      return Effect.map(broker.post(client, toolCall(step.id, "work", { nonce, steps: count, pause, log, changed }, token), { session }), (answer) => {
+      const message = toolCall(step.id, "work", { nonce, steps: count, pause, log, changed }, token)
+      const got = step.drops ? interrupted(broker, who, message) : Effect.map(broker.post(client, message, { session }), (answer) => {
         assert.strictEqual(answer.status, 200, answer.text)
-        return [{ session, nonce, call: step, got: messages(answer) }]
+        return messages(answer)
       })
+      return Effect.map(got, (got) => [{ session, nonce, call: step, got }])
     }, { concurrency: "unbounded" })
     return { calls: done.flat(), cancelled: steps.flatMap(({ caller, step }) => step._tag === "cancel" ? [`${callers[caller]?.session}/${typeof step.id}/${step.id}`] : []) }
   })
