@@ -86,8 +86,17 @@ const judge = (required: Omit<Required, "revision">, scenarios: ReadonlyArray<Sc
   return { title, passed, failed: failed + Math.max(0, missing), checks: scenarios.reduce((sum, one) => sum + one.passed, 0), seconds: Math.round(seconds) }
 }
 
+/** A set that cannot be run has failed, all of it; the others are run all the same. */
 const timed = (required: Omit<Required, "revision">, run: Effect.Effect<ReadonlyArray<Scenario>>) =>
-  Effect.map(Effect.timed(run), ([took, scenarios]) => judge(required, scenarios, Duration.toSeconds(took)))
+  run.pipe(
+    Effect.catchAllDefect((defect) =>
+      Effect.sync(() => {
+        console.log(`\n${required.title} could not be run: ${String(defect)}`)
+        return []
+      })),
+    Effect.timed,
+    Effect.map(([took, scenarios]) => judge(required, scenarios, Duration.toSeconds(took)))
+  )
 
 const conformance = (tools: Tools) =>
   Effect.gen(function*() {
