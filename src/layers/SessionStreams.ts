@@ -73,7 +73,6 @@ export class SessionStreams {
     this.homes.delete(key)
     home.replay.close()
     home.standing.reader?.end()
-    for (const log of home.calls.values()) if (log.isDone(log.reader?.cursor ?? 0)) log.reader?.end()
   }
 
   /** What the session's client was told, where anything of the session is here. */

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
 import { encodeEventId } from "../../src/domain/EventId.ts"
+import { SessionKey } from "../../src/domain/Ids.ts"
+import { makeSessionStreams } from "../../src/layers/SessionStreams.ts"
 import type { CallEvent, EventStream } from "../../src/services/Sessions.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import type { FakeChild } from "../fakes/FakeChildren.ts"
@@ -17,7 +19,7 @@ const newest = openAs("2025-11-25")
 const silent = Effect.tap(FakeChildren, (play) => Effect.sync(() => (play.answers = false)))
 
 /** One who reads a stream, and can hang up. */
-const reading = <E>(stream: Effect.Effect<EventStream, E, Scope.Scope | Sessions>) =>
+const reading = <E, R>(stream: Effect.Effect<EventStream, E, R>) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
     const { isStanding, primer, take } = yield* Scope.extend(stream, scope)
@@ -253,4 +255,52 @@ describe("silence", () => {
       children[0]?.emit({ jsonrpc: "2.0", id: children[0].received.at(-1)?.id, result: {} })
       assert.strictEqual((yield* quick.takeSoon).length, 1)
     }).pipe(Effect.provide(testSessions())))
+})
+
+describe("what the streams of a session take of the memory", () => {
+  const key = SessionKey.make("key")
+  const grant = anna.id
+
+  it.scoped("is given back with its last reader where it has no child and nothing is kept, and at its end in any case", () =>
+    Effect.gen(function*() {
+      const streams = yield* makeSessionStreams
+      const isHere = () => Option.isSome(streams.versionOf(key))
+      const attach = (lastEventId?: string) => reading(streams.attach(key, "2025-11-25", grant, lastEventId))
+      const parked = yield* attach()
+      assert.isTrue(isHere())
+      yield* parked.hangUp
+      assert.isFalse(isHere())
+      yield* Effect.flip(attach(encodeEventId({ run: "00000000", stream: 1, seq: 1, of: "answered" })))
+      yield* (yield* attach(encodeEventId({ run: "00000000", stream: 1, seq: 1, of: { request: 1 } }))).hangUp
+      assert.isFalse(isHere())
+
+      streams.open(key, "2025-11-25")
+      const call = streams.call(key, 1, true)
+      const reader = yield* reading(call.stream([]))
+      yield* reader.hangUp
+      streams.park(key)
+      assert.isTrue(isHere(), "a call is open")
+      call.complete("{}")
+      assert.isTrue(isHere(), "its answer is kept")
+      streams.close(key)
+      assert.isFalse(isHere())
+
+      streams.open(key, "2025-11-25")
+      streams.park(key)
+      assert.isFalse(isHere())
+    }))
+
+  it.scoped("who reads a call when its session ends gets the answer yet, and nothing is kept of it", () =>
+    Effect.gen(function*() {
+      const streams = yield* makeSessionStreams
+      streams.open(key, "2025-11-25")
+      const call = streams.call(key, 1, true)
+      const reader = yield* reading(call.stream([]))
+      const standing = yield* reading(streams.attach(key, "2025-11-25", grant, undefined))
+      streams.close(key)
+      call.complete("{\"id\":1}")
+      assert.deepStrictEqual([linesOf(yield* reader.all), linesOf(yield* standing.all)], [[{ id: 1 }], []])
+      yield* reader.hangUp
+      assert.isTrue(Option.isNone(streams.versionOf(key)))
+    }))
 })
