@@ -153,7 +153,7 @@ layer(sharedBroker(echoChild), { excludeTestServices: true })("clients with equa
                 }),
                 Effect.runPromise
               )),
-            { numRuns: 30, interruptAfterTimeLimit: 15_000 }
+            { numRuns: 60, interruptAfterTimeLimit: 15_000 }
           ))
         const seen = yield* Effect.forEach(sessions, (caller) => childOf(broker, caller))
         yield* Effect.forEach(sessions, ({ client, session }) => broker.delete(client, session))
