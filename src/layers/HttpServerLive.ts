@@ -8,9 +8,10 @@ import { revision, version } from "../domain/Build.ts"
 import type { Settings } from "../services/AppConfig.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
-import { idleSocketSweep } from "../services/Schedules.ts"
+import { idleSocketSweep, unreadCount } from "../services/Schedules.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { ListenFailed } from "../services/StartupErrors.ts"
+import { closeUnread, maxUnreadAnswers } from "./UnreadAnswers.ts"
 
 /** Node's server, and what it would not tell: its connections with the requests of each that are not answered yet. */
 export class NodeServer extends Context.Tag("fjmcp/NodeServer")<NodeServer, {
@@ -52,7 +53,17 @@ export const makeNodeServer = (
   return { server, connections }
 }
 
-export const NodeServerLive = Layer.effect(NodeServer, Effect.map(AppConfig, (config) => makeNodeServer({ ...config, unreadTimeout })))
+export const NodeServerLive = Layer.scoped(NodeServer, Effect.gen(function*() {
+  const node = makeNodeServer({ ...(yield* AppConfig), unreadTimeout })
+  // The owner is this layer.
+  yield* Effect.suspend(() => closeUnread(node.connections.keys(), maxUnreadAnswers)).pipe(
+    Effect.tap((closed) => closed === 0 ? Effect.void : Effect.annotateLogs(Effect.logWarning("http.unread_closed"), { connections: closed })),
+    Effect.repeat(unreadCount),
+    Effect.interruptible,
+    Effect.forkScoped
+  )
+  return node
+}))
 
 /** Listens. Everything slow has been built before: a request between listening and routing would never be answered. */
 export const HttpServerLive = Layer.unwrapEffect(Effect.gen(function*() {

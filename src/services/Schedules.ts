@@ -66,5 +66,8 @@ export const signsOfLife = Schedule.spaced(keepAlive)
  */
 export const beforeStream = Duration.millis(100)
 
+/** How often it is counted what clients have not read of their answers. */
+export const unreadCount = Schedule.spaced("250 millis")
+
 /** While draining: how often connections that have fallen idle are closed. */
 export const idleSocketSweep = Schedule.spaced("50 millis")
