@@ -4,6 +4,7 @@ import { encodeError, encodeNotification, encodeRequest, encodeResponse, ErrorCo
 import { replaceId } from "../domain/ResponseId.ts"
 import { randomHex } from "../domain/Secrets.ts"
 import type { Deadline, Deadlines } from "../services/Deadlines.ts"
+import { maxWaiting } from "./CallChannel.ts"
 import type { Ask } from "./CallSink.ts"
 import type { InFlightCall, InFlightCalls } from "./InFlightCalls.ts"
 import { progressToken, withProgressToken } from "./InFlightCalls.ts"
@@ -97,10 +98,12 @@ export const makeChildAsks = (options: AskingOptions & {
       withdraw(ask, reason)
     )))
 
-  const refused = ({ id, method }: Request): Effect.Effect<void> | undefined => {
+  const refused = (line: string, { id, method }: Request): Effect.Effect<void> | undefined => {
     if (!mayAsk(method)) return reply(encodeError(id, ErrorCode.methodNotFound, `The client has not declared that it can be asked for "${method}".`))
     if (byChildId.has(keyOf(id))) return reply(encodeError(id, ErrorCode.invalidRequest, "A request with this id is still open."))
     if (open.size >= maxOpen) return reply(encodeError(id, ErrorCode.internal, `${maxOpen} requests wait for the client already.`))
+    // With the longer id that it gets. It would be left out of any stream, and be waited for in vain.
+    if (line.length + 2 * idBytes > maxWaiting) return reply(encodeError(id, ErrorCode.internal, `The request is longer than the ${maxWaiting} characters that may wait for the client.`))
     return undefined
   }
   const begin = (line: string, request: Request): OpenAsk => {
@@ -158,7 +161,7 @@ export const makeChildAsks = (options: AskingOptions & {
     onRequest: (line: string, request: Request): Effect.Effect<void> =>
       Effect.uninterruptible(Effect.suspend(() => {
         if (phase === "over") return Effect.void
-        const no = refused(request)
+        const no = refused(line, request)
         if (no !== undefined) return no
         const ask = begin(line, request)
         return opened.pipe(

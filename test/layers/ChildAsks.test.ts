@@ -128,6 +128,21 @@ describe("what the client is asked", () => {
       assert.deepStrictEqual(answersTo(played).slice(2), [{ jsonrpc: "2.0", id: 72, error: { code: -32603, message: "64 requests wait for the client already." } }])
     }))
 
+  it.scoped("is refused at once where it is too long for any stream", () =>
+    Effect.gen(function*() {
+      const played = yield* playedGeneration()
+      const call = yield* played.call("c")
+      const long = (id: number, length: number) => ({ ...asking(id), params: { text: "x".repeat(length) } })
+      yield* played.say(long(1, 1024 * 1024 - 200), long(2, 1024 * 1024))
+      assert.lengthOf(yield* eventsOf(call), 1)
+      assert.deepStrictEqual(answersTo(played), [{
+        jsonrpc: "2.0",
+        id: 2,
+        error: { code: -32603, message: "The request is longer than the 1048576 characters that may wait for the client." }
+      }])
+      assert.strictEqual(played.session.open, 1)
+    }))
+
   it.scoped("can be asked again under an id that has been answered", () =>
     Effect.gen(function*() {
       const { call, generation, id, say, session } = yield* askedInCall(7)
