@@ -208,7 +208,7 @@ describe("the standing stream", () => {
 })
 
 describe("the revision of a session", () => {
-  it.effect("decides on ids and priming, also after a restart or parking", () =>
+  it.effect("decides on ids and priming, also of a parked one", () =>
     Effect.gen(function*() {
       const { children } = yield* silent
       const seen = new Array<readonly [string, boolean, boolean]>()
