@@ -32,7 +32,7 @@ export const claimsModern = (params: JsonObject | undefined): boolean => {
 
 /**
  * Whether a message is of the stateless era: it says so itself in `_meta`, whatever its header, method or session id; or
- * its header names such a revision. An `initialize` without the claim is always legacy.
+ * its header names such a revision.
  */
-export const isModern = (method: string | undefined, params: JsonObject | undefined, versionHeader: string | undefined): boolean =>
-  claimsModern(params) || (method !== "initialize" && versionHeader !== undefined && versionHeader >= modernVersion)
+export const isModern = (params: JsonObject | undefined, versionHeader: string | undefined): boolean =>
+  claimsModern(params) || (versionHeader !== undefined && /^\d{4}-\d\d-\d\d$/.test(versionHeader) && versionHeader >= modernVersion)

@@ -1,6 +1,7 @@
 import { assumedVersion } from "./Era.ts"
 import type { JsonObject, Notification, Request } from "./JsonRpc.ts"
 import { encodeNotification, isObject } from "./JsonRpc.ts"
+import { isLogLevel } from "./LogLevels.ts"
 
 /**
  * What a client has said that a new child of its session must hear as well, and what the client was told. Kept in the
@@ -31,10 +32,6 @@ export const replayOf = (handshake: Handshake): ReadonlyArray<Request> => change
 /** As many subscriptions of one session are kept, of so many characters each; each is one more request at every revival. */
 const maxSubscriptions = 256
 const maxUri = 2048
-/** RFC 5424, as MCP names them. */
-const levels: ReadonlySet<unknown> = new Set(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"])
-
-export const isLogLevel = (value: unknown): value is string => levels.has(value)
 
 /** What a request changes of the handshake, once the child has granted it. */
 export type Change = { readonly logLevel: string } | { readonly subscribe: string } | { readonly unsubscribe: string }

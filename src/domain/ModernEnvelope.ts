@@ -1,9 +1,9 @@
 import { Either } from "effect"
 import { modernVersion } from "./Era.ts"
-import { isLogLevel } from "./Handshake.ts"
 import { decodeHeader, trimSpace } from "./HeaderText.ts"
 import type { JsonObject, Request } from "./JsonRpc.ts"
 import { ErrorCode, isObject } from "./JsonRpc.ts"
+import { isLogLevel } from "./LogLevels.ts"
 
 /** What 2026-07-28 repeats of a request in its HTTP headers. */
 export interface ModernHeaders {

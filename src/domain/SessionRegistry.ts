@@ -11,8 +11,12 @@ export interface Entry<H> {
   readonly userId: UserId
   readonly clientKey: ClientKey
   readonly grantId: GrantId
-  /** Whose `initialize` it answers: a client's, or the broker's own for requests without an id. */
-  readonly openedBy: "client" | "broker"
+  /**
+   * Whose `initialize` it answers: a client's, or the broker's own, for requests without an id, or for those of 2026-07-28
+   * (`modern`: any number at a time; `exclusive`: a child that asks has one call at a time). The last two have no row and
+   * no id: when their child goes they are over.
+   */
+  readonly openedBy: "client" | "broker" | "modern" | "exclusive"
   /** Whether a client has ever sent the id back. */
   readonly claimed: boolean
   /** Whether it is known to be its grant's default session. */

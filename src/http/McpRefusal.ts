@@ -11,11 +11,12 @@ export class McpRefusal extends Data.TaggedError("McpRefusal")<{
   readonly status: number
   readonly code: number
   readonly message: string
+  readonly data?: unknown
   readonly id?: RequestId | undefined
   readonly headers?: Readonly<Record<string, string>>
 }> {
   get response(): HttpServerResponse.HttpServerResponse {
-    return HttpServerResponse.text(encodeError(this.id, this.code, this.message), {
+    return HttpServerResponse.text(encodeError(this.id, this.code, this.message, this.data), {
       status: this.status,
       contentType: "application/json",
       headers: { "cache-control": "no-store", ...this.headers }

@@ -10,6 +10,7 @@ import { Draining } from "../services/Draining.ts"
 import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
 import type { Call, EventStream } from "../services/Sessions.ts"
+import { ModernCalls } from "../services/ModernCalls.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
 import { corsHeaders, methods, preflight } from "./Cors.ts"
@@ -17,6 +18,7 @@ import type { Ways } from "./McpBatch.ts"
 import { answerCalls, dispatchBatch } from "./McpBatch.ts"
 import { refuse, restarting } from "./McpFailures.ts"
 import { McpRefusal } from "./McpRefusal.ts"
+import { makeModern } from "./McpModern.ts"
 import type { Accepted } from "./McpRequest.ts"
 import { accepted, readMessage, versionOf } from "./McpRequest.ts"
 import { allowedOrigins } from "./Origins.ts"
@@ -35,6 +37,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
     const draining = yield* Draining
     const grants = yield* Grants
     const sessions = yield* Sessions
+    const calls = yield* ModernCalls
     const origins = allowedOrigins(config.publicUrl, config.allowedOrigins)
 
     const json = (line: string, headers: Readonly<Record<string, string>>) =>
@@ -112,14 +115,16 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
 
     const post = Effect.fnUntraced(function*(grant: Grant, request: HttpServerRequest.HttpServerRequest) {
       const { accept, message } = yield* readMessage(request, config)
-      const version = yield* versionOf(request)
       const id = message._tag === "Request" || message._tag === "Response" ? message.id : undefined
-      const method = message._tag === "Request" || message._tag === "Notification" ? message.method : undefined
-      if (message._tag !== "Batch" && isModern(method, message._tag === "Response" ? undefined : message.params, version)) {
-        // Not one of the codes by which a dual-era client would stay with this revision: it falls back to initialize.
-        return yield* refuseMessage(`Revision ${modernVersion} is not served here yet; begin with initialize and protocolVersion 2025-11-25.`, id)
+      const params = message._tag === "Request" || message._tag === "Notification" ? message.params : undefined
+      if (message._tag !== "Batch" && isModern(params, request.headers["mcp-protocol-version"]?.trim())) {
+        if (message._tag === "Request") return yield* modern(grant, message, request.headers, accept)
+        // No notification means anything to a server of this revision.
+        if (message._tag === "Notification") return Effect.succeed(acceptedEmpty)
+        return yield* refuseMessage(`Clients of revision ${modernVersion} answer what they are asked by a retry with inputResponses, not by a response.`, id)
       }
-      if (message._tag === "Request" && method === "initialize") {
+      const version = yield* versionOf(request)
+      if (message._tag === "Request" && message.method === "initialize") {
         return yield* Effect.mapError(initialize(grant, message, accept), (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
       }
       const sessionId = request.headers["mcp-session-id"]
@@ -130,6 +135,8 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       const ways = waysOf(grant, sessionId, version, accept.sse)
       return yield* Effect.mapError(onMessage(message, ways, accept), (failure) => ways.refuse(failure, id))
     })
+
+    const modern = makeModern({ calls, noStore, streamed: (stream) => streamed(stream, {}), refuse: (failure, id) => refuse(config, failure, id) })
 
     /** GET and DELETE are about the session that a header names, and say so where it is missing. */
     const sessionOf = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest, what: string) {

@@ -101,6 +101,7 @@ export const readSettings = (sources: SettingsSources): Either.Either<ReadSettin
   }
   if (values.childCommand !== undefined && !given.has("childPreset")) values.childPreset ??= presetOf(values.childCommand)
   values.childStateful ??= values.childPreset === "custom"
+  values.childInteractive ??= values.childPreset === "custom"
   values.childTokenVariable ??= values.childPreset === "gitea-mcp" ? "GITEA_ACCESS_TOKEN" : "FORGEJO_ACCESS_TOKEN"
   if (values.forgejoUrl !== undefined && !given.has("forgejoInternalUrl")) values.forgejoInternalUrl ??= values.forgejoUrl
 

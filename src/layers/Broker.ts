@@ -16,8 +16,11 @@ import { DeadlinesLive } from "./DeadlinesLive.ts"
 import { DrainingLive } from "./DrainingLive.ts"
 import { GrantsLive } from "./GrantsLive.ts"
 import { DrainLive, HttpServerLive, NodeServerLive } from "./HttpServerLive.ts"
+import { ModernCallsLive } from "./ModernCallsLive.ts"
 import { PendingLoginsLive } from "./PendingLoginsLive.ts"
 import { SealingLive } from "./SealingLive.ts"
+import { ServerSnapshotLive } from "./ServerSnapshotLive.ts"
+import { SessionCoreLive } from "./SessionCore.ts"
 import { SessionRowsLive } from "./SessionRowsLive.ts"
 import { SessionsLive } from "./SessionsLive.ts"
 import { SignInsLive } from "./SignInsLive.ts"
@@ -39,7 +42,10 @@ const OAuthLayers = SignInsLive.pipe(
   Layer.provideMerge(Layer.provide(UpstreamLive, FetchHttpClient.layer))
 )
 
-const SessionLayers = SessionsLive.pipe(Layer.provideMerge(Layer.mergeAll(ChildrenLive, DeadlinesLive, SessionRowsLive)))
+const SessionLayers = Layer.merge(SessionsLive, ModernCallsLive).pipe(
+  Layer.provide(SessionCoreLive),
+  Layer.provideMerge(Layer.mergeAll(ChildrenLive, DeadlinesLive, ServerSnapshotLive, SessionRowsLive))
+)
 
 const Services = Layer.merge(SessionLayers, DrainingLive).pipe(Layer.provideMerge(OAuthLayers), Layer.provideMerge(StoreLayers))
 

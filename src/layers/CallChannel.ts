@@ -30,11 +30,11 @@ export class CallChannel implements CallSink {
     else if (this.waiting + line.length <= maxWaiting) this.put({ line, final: false })
   }
 
-  asked({ line }: Ask): void {
-    this.interim(line)
+  asked({ line }: Ask): Effect.Effect<void> {
+    return Effect.sync(() => this.interim(line))
   }
 
-  withdrawn(_id: string, line: string): void {
+  withdrawn(_ask: Pick<Ask, "id">, line: string): void {
     this.interim(line)
   }
 

@@ -1,5 +1,5 @@
 import type { Effect } from "effect"
-import type { JsonObject, RequestId, Response } from "../domain/JsonRpc.ts"
+import type { JsonObject, Notification, RequestId, Response } from "../domain/JsonRpc.ts"
 
 /** A request of the child's towards the client that has no answer yet. */
 export interface Ask {
@@ -27,11 +27,11 @@ export interface CallSink {
   readonly isStreamed: boolean
   /** The child's response as the client gets it. Throws where it nests too deep to be written anew. */
   readonly render: (answer: Answer) => string
-  /** Progress, or a log message. */
-  readonly interim: (line: string) => void
-  readonly asked: (ask: Ask) => void
+  /** Progress under the client's token, a log message, or (without `notification`) what a legacy client was not told yet. */
+  readonly interim: (line: string, notification?: Notification) => void
+  readonly asked: (ask: Ask) => Effect.Effect<void>
   /** The child asks no longer; `line` tells the client. */
-  readonly withdrawn: (id: string, line: string) => void
+  readonly withdrawn: (ask: Pick<Ask, "id">, line: string) => void
   /** The response; only the first counts. */
   readonly complete: (line: string) => void
 }

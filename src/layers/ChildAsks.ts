@@ -13,6 +13,8 @@ import { progressToken, withProgressToken } from "./InFlightCalls.ts"
 export interface AskingOptions {
   /** Whether the client has declared that it can be asked this. */
   readonly mayAsk: (method: string) => boolean
+  /** Whether a request that belongs to no call may wait for a stream; else it is refused. */
+  readonly mayWait: boolean
   /** Whether the session's own stream is open. */
   readonly hasStream: () => boolean
   /** To the session's own stream. */
@@ -37,6 +39,8 @@ const idBytes = 24
 
 const unheard = "The client reads no stream: it can be asked where its POST accepts text/event-stream, or where it has a GET stream open."
 
+const homeless = "Nobody can be asked outside of a call."
+
 const keyOf = (id: RequestId): string => JSON.stringify(id)
 
 /**
@@ -53,7 +57,7 @@ export const makeChildAsks = (options: AskingOptions & {
   /** The same for a child that may flood: what it does not read may be lost. */
   readonly reply: (line: string) => Effect.Effect<void>
 }) => {
-  const { calls, closed, deadlines, hasStream, mayAsk, opened, publish, reply, send } = options
+  const { calls, closed, deadlines, hasStream, mayAsk, mayWait, opened, publish, reply, send } = options
   const open = new Map<string, OpenAsk>()
   const byChildId = new Map<string, OpenAsk>()
   /** Those that no stream could take yet, oldest first. */
@@ -82,7 +86,7 @@ export const makeChildAsks = (options: AskingOptions & {
     if (wasWaiting) return
     const line = encodeNotification("notifications/cancelled", { requestId: ask.id, reason })
     if (ask.call === undefined || calls.get(ask.call.id) === undefined) publish(line)
-    else ask.call.sink.withdrawn(ask.id, line)
+    else ask.call.sink.withdrawn(ask, line)
   }
   /** False where it has been answered or taken back before. */
   const withdraw = (ask: OpenAsk, reason: string): Effect.Effect<boolean> =>
@@ -125,9 +129,9 @@ export const makeChildAsks = (options: AskingOptions & {
     byChildId.set(keyOf(request.id), ask)
     return ask
   }
-  const toCall = (ask: OpenAsk, call: InFlightCall): void => {
+  const toCall = (ask: OpenAsk, call: InFlightCall): Effect.Effect<void> => {
     ask.call = call
-    call.sink.asked(ask)
+    return call.sink.asked(ask)
   }
   /** Whether the client waits for answers, and reads nothing but those. */
   const readsNoStream = (): boolean => {
@@ -137,10 +141,11 @@ export const makeChildAsks = (options: AskingOptions & {
   const deliver = (ask: OpenAsk): Effect.Effect<void> =>
     Effect.suspend(() => {
       const call = phase === "serving" ? calls.likeliest(hasStream()) : undefined
-      if (call !== undefined) toCall(ask, call)
-      else if (phase === "serving" && hasStream()) publish(ask.line)
+      if (call !== undefined) return Effect.zipRight(toCall(ask, call), extendCalls(ask))
+      if (phase === "serving" && hasStream()) publish(ask.line)
       else {
         waiting = [...waiting, ask]
+        if (phase === "serving" && !mayWait) return refuse(ask, homeless)
         if (phase === "serving" && readsNoStream()) return refuse(ask, unheard)
       }
       return extendCalls(ask)
@@ -201,9 +206,9 @@ export const makeChildAsks = (options: AskingOptions & {
       for (const { line } of takeWaiting()) publish(line)
     },
     /** A call has begun whose stream can take what waited for one. */
-    onCall: (call: InFlightCall): void => {
-      if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return
-      for (const ask of takeWaiting()) toCall(ask, call)
+    onCall: (call: InFlightCall): Effect.Effect<void> => {
+      if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return Effect.void
+      return Effect.forEach(takeWaiting(), (ask) => toCall(ask, call), { discard: true })
     },
     /** Another child takes over: what belongs to no call is asked no longer. */
     refuseUnrelated: (reason: string): Effect.Effect<void> =>

@@ -92,7 +92,8 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         case "notifications/progress": {
           const call = calls.get(notification.params?.progressToken)
           if (call?.clientProgressToken === undefined) return Effect.void
-          call.sink.interim(encodeNotification(notification.method, { ...notification.params, progressToken: call.clientProgressToken }))
+          const told = { ...notification, params: { ...notification.params, progressToken: call.clientProgressToken } }
+          call.sink.interim(encodeNotification(told.method, told.params), told)
           return call.deadline?.extend ?? Effect.void
         }
         case "notifications/cancelled":
@@ -100,7 +101,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         case "notifications/message": {
           const call = calls.likeliest(asking.hasStream())
           if (call === undefined) onUnrelated(line)
-          else call.sink.interim(line)
+          else call.sink.interim(line, notification)
           return Effect.void
         }
         default:
@@ -197,7 +198,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
           }))),
           // A pipe may take a line although its reader has just gone.
           Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
-          Effect.zipRight(Effect.sync(() => asks.onCall(call))),
+          Effect.zipRight(Effect.suspend(() => asks.onCall(call))),
           Effect.as(true),
           Effect.catchTags({
             ChildGone: () => Effect.as(fail(call, lost), false),

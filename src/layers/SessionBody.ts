@@ -20,7 +20,7 @@ import type { Opening } from "./SessionOpening.ts"
 import { makeSessionOpening } from "./SessionOpening.ts"
 import { makeRotation } from "./SessionRotation.ts"
 import { makeSessionStart } from "./SessionStart.ts"
-import type { SessionStreams } from "./SessionStreams.ts"
+import type { Outlet } from "./SessionOutlet.ts"
 import type { Place, SessionEntry, SessionTable } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
 
@@ -33,8 +33,18 @@ const becomesIdle = (place: Place, windows: () => Parameters<typeof untilIdle>[2
     Effect.as(departure)
   )
 
+/** What a session's fiber is surrounded by. */
+export interface SessionSurroundings {
+  readonly table: SessionTable
+  readonly outletOf: (entry: SessionEntry) => Outlet
+  /** Other sessions have ended, for their grant has too many parked ones. */
+  readonly crowdedOut: (others: ReadonlyArray<SessionRow>) => Effect.Effect<void>
+  /** A call of the session has been answered or given up. */
+  readonly afterCall: (entry: SessionEntry) => Effect.Effect<void>
+}
+
 /** The body of a session's fiber: its child comes up, is spoken to, is replaced when its token ends, and goes. */
-export const makeSessionBody = (table: SessionTable, streams: SessionStreams, crowdedOut: (others: ReadonlyArray<SessionRow>) => Effect.Effect<void>) =>
+export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: SessionSurroundings) =>
   Effect.gen(function*() {
     const config = yield* AppConfig
     const rows = yield* SessionRows
@@ -50,6 +60,7 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
     return (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefined): Effect.Effect<void> => {
       const { handle, key, userId } = entry
       const place = placeOf(table, entry)
+      const outlet = outletOf(entry)
       const processes = new Processes()
       const slotIsFree = victim === undefined ? Effect.void : Effect.asVoid(Deferred.await(victim.handle.done))
       let running: Generations | undefined
@@ -59,13 +70,13 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
         label: key.slice(0, 12),
         onSpawn: processes.register,
         onUnrelated: (line: string, from: Child) => {
-          if (running?.isCurrent(from) === true) streams.publish(key, line)
+          if (running?.isCurrent(from) === true) outlet.publish(line)
         },
-        asking: { hasStream: () => streams.isOpen(key), publish: (line: string) => streams.publish(key, line), opened: place.change(ask), closed: place.change(closeAsk) }
+        asking: { mayWait: outlet.takesRequests, hasStream: () => outlet.takesRequests && outlet.isOpen(), publish: outlet.publish, opened: place.change(ask), closed: place.change(closeAsk) }
       }
       /** What a stateful child keeps is not known: to stop it early could lose something. */
       const windows = () => {
-        const used = isStateful && streams.isOpen(key) ? streamIdle : idle
+        const used = isStateful && outlet.isOpen() ? streamIdle : idle
         return { used, handshakeOnly: isStateful ? used : Math.min(idle, handshakeOnlyIdle) }
       }
       const crashed = Effect.fnUntraced(function*({ code, signal }: ChildGone) {
@@ -101,17 +112,17 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           generations,
           handshake: opened.handshake,
           initializeLine: opened.first.line,
-          publish: (line) => streams.tell(key, line),
-          finished: (method) => place.change((state, now) => finish(state, now, method !== "ping")),
+          publish: outlet.tell,
+          finished: (method) => Effect.zipRight(place.change((state, now) => finish(state, now, method !== "ping")), afterCall(entry)),
           // A store that fails must not take the child's pump along.
           keepHandshake: (handshake) =>
             Effect.catchAllCause(rows.keepHandshake(key, handshake), (cause) => Effect.logError("session.handshake_not_kept", cause)),
           doubt: rotation.doubt
         })
-        streams.open(key, revisionTold(opened.handshake))
+        outlet.open(revisionTold(opened.handshake))
         yield* session.met(opened.first.result)
         running = generations
-        yield* streams.watch(key, generations.onStream)
+        yield* outlet.watch(generations.onStream)
         yield* place.change(started)
         if (opening._tag === "Again") yield* Effect.flatMap(rows.takeMissed(key), Effect.forEach(session.notify))
         yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")
@@ -156,8 +167,8 @@ export const makeSessionBody = (table: SessionTable, streams: SessionStreams, cr
           yield* slotIsFree
           const state = yield* place.state
           const departure = state._tag === "Leaving" ? state.to : leaving(departureOf(exit, opening))
-          if (departure._tag === "Ended") streams.close(key)
-          else streams.park(key)
+          if (departure._tag === "Ended") outlet.close()
+          else outlet.park()
           yield* place.release
           yield* Deferred.failCause(handle.ready, whyNotReady(exit, departure, opening))
           yield* Deferred.succeed(handle.done, departure)

@@ -1,12 +1,15 @@
 import type { Scope } from "effect"
 import { Data, Effect, Option } from "effect"
 import type { Handshake } from "../domain/Handshake.ts"
-import { initialized } from "../domain/Handshake.ts"
+import { after, initialized, requestOf } from "../domain/Handshake.ts"
 import type { Request } from "../domain/JsonRpc.ts"
+import { isObject } from "../domain/JsonRpc.ts"
 import { Grants } from "../services/Grants.ts"
+import { ServerSnapshot } from "../services/ServerSnapshot.ts"
 import { SessionRows } from "../services/SessionRows.ts"
 import type { OpenError } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded } from "../services/Sessions.ts"
+import { CallChannel } from "./CallChannel.ts"
 import type { SessionStart, Started, StartRequest } from "./SessionStart.ts"
 import type { SessionEntry } from "./SessionTable.ts"
 
@@ -30,6 +33,7 @@ export const makeSessionOpening = (start: SessionStart) =>
   Effect.gen(function*() {
     const grants = yield* Grants
     const rows = yield* SessionRows
+    const snapshot = yield* ServerSnapshot
 
     const openNew = (entry: SessionEntry, initialize: Request, options: StartOptions, scope: Scope.Scope): Effect.Effect<Opened, OpenError> =>
       Effect.gen(function*() {
@@ -40,15 +44,18 @@ export const makeSessionOpening = (start: SessionStart) =>
         )
         // A grant that ended while the child came up was not in time to stop us.
         if (!(yield* grants.isLive(grantId))) return yield* new GrantOver()
-        const handshake: Handshake = {
-          initializeParams: initialize.params ?? {},
-          told: first.result,
-          logLevel: undefined,
-          subscriptions: []
+        const handshake: Handshake = { initializeParams: initialize.params ?? {}, told: first.result, logLevel: undefined, subscriptions: [] }
+        if (openedBy === "client" || openedBy === "broker") yield* rows.insert({ key, grantId, userId, clientKey, openedBy }, handshake)
+        if (openedBy !== "client") yield* first.generation.notify(initialized)
+        // What a client's parameters of initialize may have changed of it counts for no other client.
+        if (openedBy === "modern" || snapshot.current().isGuess) yield* snapshot.learn(first.result)
+        if (openedBy !== "exclusive" || !isObject(first.result.capabilities) || !("logging" in first.result.capabilities)) {
+          return { first, handshake, crashes: [] }
         }
-        yield* rows.insert({ key, grantId, userId, clientKey, openedBy }, handshake)
-        if (openedBy === "broker") yield* first.generation.notify(initialized)
-        return { first, handshake, crashes: [] }
+        // Which messages a client wants it says with each request.
+        const everything = { logLevel: "debug" }
+        yield* first.generation.begin(requestOf(everything), () => Effect.void, new CallChannel(false))
+        return { first, handshake: after(handshake, everything), crashes: [] }
       })
 
     const reopen = (entry: SessionEntry, options: StartOptions, scope: Scope.Scope): Effect.Effect<Opened, OpenError | SessionEnded | CannotResume> =>

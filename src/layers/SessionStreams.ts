@@ -10,7 +10,7 @@ import { encodeError, ErrorCode } from "../domain/JsonRpc.ts"
 import type { SessionReplay } from "../domain/ReplayBuffer.ts"
 import { ReplayBuffer } from "../domain/ReplayBuffer.ts"
 import { randomHex } from "../domain/Secrets.ts"
-import { beforeStream, keepAlive } from "../services/Schedules.ts"
+import { beforeModernStream, beforeStream, keepAlive } from "../services/Schedules.ts"
 import type { EventStream } from "../services/Sessions.ts"
 import { NothingFollows } from "../services/Sessions.ts"
 import type { EventReader } from "./EventLog.ts"
@@ -44,12 +44,14 @@ export class SessionStreams {
   private readonly homes = new Map<SessionKey, Home>()
   private readonly watchers = new Map<SessionKey, () => void>()
   private readonly patience: Wheel
+  private readonly modernPatience: Wheel
   private readonly silence: Wheel
   private streams = 0
   private isOver = false
 
-  constructor(patience: Wheel, silence: Wheel) {
+  constructor(patience: Wheel, modernPatience: Wheel, silence: Wheel) {
     this.patience = patience
+    this.modernPatience = modernPatience
     this.silence = silence
   }
 
@@ -131,6 +133,11 @@ export class SessionStreams {
     })
   }
 
+  /** A call of 2026-07-28, which knows no way to come back to a stream. */
+  modernCall(request: RequestId): StreamableCall {
+    return new StreamableCall(true, this.modernPatience, () => this.lone(request, resumabilityOf("")))
+  }
+
   /** Ends the streams that are listened to with this grant. Who reads the answer to a call waits for it. */
   closeOf(grantId: GrantId): void {
     for (const { calls, standing } of this.homes.values()) {
@@ -197,8 +204,8 @@ export class SessionStreams {
   }
 }
 
-/** The two wheels belong to the scope. */
+/** The wheels belong to the scope. */
 export const makeSessionStreams: Effect.Effect<SessionStreams, never, Scope.Scope> = Effect.map(
-  Effect.all([makeWheel(beforeStream), makeWheel(keepAlive)]),
-  ([patience, silence]) => new SessionStreams(patience, silence)
+  Effect.all([makeWheel(beforeStream), makeWheel(beforeModernStream), makeWheel(keepAlive)]),
+  (wheels) => new SessionStreams(...wheels)
 )

@@ -1,4 +1,4 @@
-import { Context, Deferred, Effect, Either, FiberSet, Layer, Option, PubSub, Queue, Redacted, Ref, Scope } from "effect"
+import { Deferred, Effect, Either, Layer, Option, PubSub, Queue, Redacted, Ref } from "effect"
 import { version } from "../domain/Build.ts"
 import { revisionTold } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
@@ -6,7 +6,6 @@ import { SessionKey } from "../domain/Ids.ts"
 import type { Notification, Request, Response } from "../domain/JsonRpc.ts"
 import { randomHex, sha256 } from "../domain/Secrets.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
-import type { EndReason } from "../domain/SessionState.ts"
 import { end, forChild, isIdle, park, touch } from "../domain/SessionState.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { sweep } from "../services/Schedules.ts"
@@ -17,37 +16,18 @@ import { SessionRows } from "../services/SessionRows.ts"
 import type { CallOptions } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionUnknown } from "../services/Sessions.ts"
 import type { Newcomer } from "./SessionAdmission.ts"
-import { dismiss, makeAdmission, stop } from "./SessionAdmission.ts"
-import { makeSessionBody } from "./SessionBody.ts"
+import { dismiss, stop } from "./SessionAdmission.ts"
 import { makeSessionCalls } from "./SessionCalls.ts"
-import { makeSessionStreams } from "./SessionStreams.ts"
-import type { Incarnation, SessionEntry } from "./SessionTable.ts"
+import { SessionCore } from "./SessionCore.ts"
+import type { SessionEntry } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
-import { makeSessionUses } from "./SessionUses.ts"
 
 const make = Effect.gen(function*() {
   const config = yield* AppConfig
   const grants = yield* Grants
   const rows = yield* SessionRows
-  const table = yield* Ref.make(Registry.empty<Incarnation>())
-  const streams = yield* makeSessionStreams
-  /** Sessions without a child have ended: nobody else says so. */
-  const over = (reason: EndReason) => (ended: ReadonlyArray<SessionRow>) =>
-    Effect.forEach(ended, ({ clientKey, grantId, key, userId }) => {
-      streams.close(key)
-      const who = { session: key.slice(0, 12), grant: grantId, user: userId, client: clientKey.slice(0, 12) }
-      return Effect.annotateLogs(Effect.logInfo("session.ended"), { reason, ...who })
-    }, { discard: true })
-  const body = yield* makeSessionBody(table, streams, over("too_many_parked"))
-  // Owner of all session fibers. They get this layer's context, and neither its scope nor a request's.
-  const fibers = yield* FiberSet.make<void>()
-  const run = yield* Effect.mapInputContext(FiberSet.runtime(fibers)<never>(), (context: Context.Context<never>) => Context.omit(Scope.Scope)(context))
-  // Known before the fibers are interrupted: finalizers run in reverse.
-  let isClosing = false
-  const close = Effect.sync(() => void (isClosing = true))
-  yield* Effect.addFinalizer(() => close)
-  const admit = makeAdmission(table, config, () => isClosing, (entry, opening, victim) => void run(body(entry, opening, victim)))
-  const dispatch = makeSessionCalls(table, admit, yield* makeSessionUses(rows), config.maxCallsPerSession)
+  const { admit, close, listens, over, streams, table, uses } = yield* SessionCore
+  const dispatch = makeSessionCalls(table, admit, uses, config.maxCallsPerSession)
   const entries = Effect.map(Ref.get(table), Registry.entriesOf)
 
   /** Whose the id is: an entry while there is a child, a row otherwise. The first that sends the id back claims it. */
@@ -216,12 +196,14 @@ const make = Effect.gen(function*() {
       streams.close(key)
       yield* Deferred.await(entry.value.handle.done)
     }),
-    endStreams: Effect.sync(() => streams.closeAll()),
+    endStreams: Effect.sync(() => {
+      streams.closeAll()
+      listens.closeAll()
+    }),
     parkAll: Effect.flatMap(Effect.zipRight(close, entries), (all) =>
       Effect.forEach(all, (entry) => dismiss(table, entry, forChild(park("shutdown"), config.childStateful)), { discard: true })),
     size: Effect.map(Ref.get(table), ({ slots }) => slots)
   })
 })
 
-/** Closing the layer parks every session and stops its child, side by side. */
 export const SessionsLive = Layer.scoped(Sessions, make)

@@ -152,6 +152,12 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
       "where others are parked and revived."),
     fallback: { derived: "by CHILD_PRESET: true with custom, else false" }
   },
+  childInteractive: {
+    ...choice("CHILD_INTERACTIVE", { true: true, false: false }, "false",
+      "Whether a child may ask its client something in the middle of a call. Then clients of 2026-07-28 get a child of their own for each " +
+      "call; clients of older revisions can be asked anyway."),
+    fallback: { derived: "by CHILD_PRESET: true with custom, else false" }
+  },
   sandbox: choice("SANDBOX", { basic: "basic", none: "none" }, "basic",
     "How children are confined. basic: no new privileges, a limit on open files, killed when the broker dies."),
   maxSessions: count("MAX_SESSIONS", 256, 100_000, "Sessions with a child process at one time."),

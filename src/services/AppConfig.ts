@@ -29,6 +29,8 @@ export interface Settings {
   readonly childTokenVariable: string
   /** Whether a child keeps something between calls that a new one would not have: then sessions end where others are parked. */
   readonly childStateful: boolean
+  /** Whether a child may ask its client something in the middle of a call. */
+  readonly childInteractive: boolean
   readonly sandbox: "basic" | "none"
   readonly maxSessions: number
   readonly maxSessionsPerUser: number

@@ -68,6 +68,17 @@ export const beforeStream = Duration.millis(100)
 
 /** How often it is counted what clients have not read of their answers. */
 export const unreadCount = Schedule.spaced("250 millis")
+/** How long `server/discover` waits for a child that has never been started here before: clients give up after ten seconds or so. */
+export const discoveryPatience = Duration.seconds(5)
+
+/** How long a child's question waits for others that are asked together with it. */
+export const gatherQuestions = Duration.millis(20)
+
+/**
+ * How long the answer to a request of 2026-07-28 may take before it becomes a stream: an error has an HTTP status only
+ * where nothing was sent before.
+ */
+export const beforeModernStream = Duration.seconds(5)
 
 /** While draining: how often connections that have fallen idle are closed. */
 export const idleSocketSweep = Schedule.spaced("50 millis")

@@ -2,7 +2,7 @@ import type { Effect, Redacted } from "effect"
 import { Context, Schema } from "effect"
 
 /** What a subkey is for; each purpose has a key of its own (HKDF, RFC 5869), so that no value made for one is good for another. */
-export type SealingPurpose = "client-registration" | "client-secret" | "upstream-token" | "refresh-successor" | "login"
+export type SealingPurpose = "client-registration" | "client-secret" | "upstream-token" | "refresh-successor" | "login" | "request-state"
 
 /** A sealed text was made with another key, for another row, or was changed. */
 export class SealBroken extends Schema.TaggedError<SealBroken>()("SealBroken", { purpose: Schema.String }) {}

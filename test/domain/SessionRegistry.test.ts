@@ -162,7 +162,7 @@ describe("the registry of sessions", () => {
   it("takes the slot that is being given up anyway before anybody is parked, and hands it on once", () => {
     const table = Registry.changeState(idleTable([1, 1, 0], [2, 2, 5], [3, 2, 10]), key(1), (state) => leave(state, end("closed")))
     const first = admitted(table, newcomer(4, 3), { ...generous, total: 3 })
-    assert.deepStrictEqual([first.victim?.key, first.victim?.state], ["s1", { _tag: "Leaving", to: end("closed"), inFlight: 0, lastActivity: 0 }])
+    assert.deepStrictEqual([first.victim?.key, first.victim?.state], ["s1", { _tag: "Leaving", to: end("closed"), inFlight: 0, asked: 0, lastActivity: 0 }])
     assert.strictEqual(victimOf(first.registry, newcomer(5, 4), { total: 3 }), "s2")
     assert.strictEqual(victimOf(table, newcomer(4, 2), { perUser: 2 }), "s2", "at a user's cap only the user's own")
   })

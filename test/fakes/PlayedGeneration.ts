@@ -58,6 +58,7 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
       callTimeout: Duration.minutes(1),
       onUnrelated: () => {},
       mayAsk,
+      mayWait: true,
       hasStream: () => session.hasStream,
       publish: (line) => void session.published.push(parse(line)),
       opened: Effect.sync(() => void session.open++),

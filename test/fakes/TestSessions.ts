@@ -3,6 +3,8 @@ import { Effect, Layer, Redacted } from "effect"
 import type { JsonObject, Notification, Request } from "../../src/domain/JsonRpc.ts"
 import { sha256 } from "../../src/domain/Secrets.ts"
 import { DeadlinesLive } from "../../src/layers/DeadlinesLive.ts"
+import { ServerSnapshotLive } from "../../src/layers/ServerSnapshotLive.ts"
+import { SessionCoreLive } from "../../src/layers/SessionCore.ts"
 import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
 import { SessionsLive } from "../../src/layers/SessionsLive.ts"
 import { SqliteMemory } from "../../src/layers/SqliteLive.ts"
@@ -22,9 +24,12 @@ export const sessionsWorld = (changes: Partial<Settings> = {}) =>
     Layer.provideMerge(settingsLayer(changes))
   )
 
+/** The sessions of both eras, over rows. */
+export const sessionsOverRows = SessionsLive.pipe(Layer.provide(SessionCoreLive), Layer.provide(ServerSnapshotLive))
+
 /** The real sessions in that world. */
 export const testSessions = (changes: Partial<Settings> = {}) =>
-  SessionsLive.pipe(Layer.provideMerge(SessionRowsLive), Layer.provideMerge(sessionsWorld(changes)))
+  sessionsOverRows.pipe(Layer.provideMerge(SessionRowsLive), Layer.provideMerge(sessionsWorld(changes)))
 
 export const request = (method: string, id: string | number = 1, params?: JsonObject): Request => ({ _tag: "Request", id, method, params })
 

@@ -19,6 +19,7 @@ export const testSettings = (changes: Partial<Settings> = {}): Settings => ({
   childPreset: "forgejo-mcp",
   childTokenVariable: "FORGEJO_ACCESS_TOKEN",
   childStateful: false,
+  childInteractive: false,
   sandbox: "basic",
   maxSessions: 256,
   maxSessionsPerUser: 32,

@@ -49,6 +49,7 @@ const sentences: ReadonlyArray<readonly [string, string, string]> = [
   ["CHILD_PRESET", "github", "FJMCP_CHILD_PRESET (--child-preset): must be forgejo-mcp, gitea-mcp or custom, not \"github\". Example: forgejo-mcp"],
   ["CHILD_TOKEN_VARIABLE", "LD_PRELOAD", "FJMCP_CHILD_TOKEN_VARIABLE (--child-token-variable): must not be LD_PRELOAD, which has another meaning for the child. Example: FORGEJO_ACCESS_TOKEN"],
   ["CHILD_STATEFUL", "yes", "FJMCP_CHILD_STATEFUL (--child-stateful): must be true or false, not \"yes\". Example: false"],
+  ["CHILD_INTERACTIVE", "sometimes", "FJMCP_CHILD_INTERACTIVE (--child-interactive): must be true or false, not \"sometimes\". Example: false"],
   ["SANDBOX", "auto", "FJMCP_SANDBOX (--sandbox): must be basic or none, not \"auto\". Example: basic"],
   ["MAX_SESSIONS", "0", "FJMCP_MAX_SESSIONS (--max-sessions): must be a whole number from 1 to 100000, not \"0\". Example: 256"],
   ["MAX_SESSIONS_PER_USER", "257", "FJMCP_MAX_SESSIONS_PER_USER (--max-sessions-per-user): is more than MAX_SESSIONS (256). Example: 256"],
@@ -106,6 +107,7 @@ describe("readSettings", () => {
       childPreset: "forgejo-mcp",
       childTokenVariable: "FORGEJO_ACCESS_TOKEN",
       childStateful: false,
+      childInteractive: false,
       sandbox: "basic",
       maxSessions: 256,
       maxSessionsPerUser: 32,
@@ -190,16 +192,16 @@ describe("readSettings", () => {
   })
 
   it.each([
-    ["/opt/bin/forgejo-mcp --transport stdio", "forgejo-mcp", "FORGEJO_ACCESS_TOKEN", false],
-    ["gitea-mcp -t stdio", "gitea-mcp", "GITEA_ACCESS_TOKEN", false],
-    ["node child.js", "custom", "FORGEJO_ACCESS_TOKEN", true]
+    ["/opt/bin/forgejo-mcp --transport stdio", "forgejo-mcp", "FORGEJO_ACCESS_TOKEN", false, false],
+    ["gitea-mcp -t stdio", "gitea-mcp", "GITEA_ACCESS_TOKEN", false, false],
+    ["node child.js", "custom", "FORGEJO_ACCESS_TOKEN", true, true]
   ])("knows the preset of %j by the program's name, and what goes with it", (command, ...derived) => {
     const of = (env: Env) =>
-      (["childPreset", "childTokenVariable", "childStateful"] as const).map((key) => settings({ FJMCP_CHILD_COMMAND: command, ...env })[key])
+      (["childPreset", "childTokenVariable", "childStateful", "childInteractive"] as const).map((key) => settings({ FJMCP_CHILD_COMMAND: command, ...env })[key])
     assert.deepStrictEqual(of({}), derived)
-    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "gitea-mcp", FJMCP_CHILD_TOKEN_VARIABLE: "TOKEN" }), ["gitea-mcp", "TOKEN", false])
-    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "custom", FJMCP_CHILD_STATEFUL: "false" }), ["custom", "FORGEJO_ACCESS_TOKEN", false])
-    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "forgejo-mcp", FJMCP_CHILD_STATEFUL: "true" }), ["forgejo-mcp", "FORGEJO_ACCESS_TOKEN", true])
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "gitea-mcp", FJMCP_CHILD_TOKEN_VARIABLE: "TOKEN" }), ["gitea-mcp", "TOKEN", false, false])
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "custom", FJMCP_CHILD_STATEFUL: "false", FJMCP_CHILD_INTERACTIVE: "false" }), ["custom", "FORGEJO_ACCESS_TOKEN", false, false])
+    assert.deepStrictEqual(of({ FJMCP_CHILD_PRESET: "forgejo-mcp", FJMCP_CHILD_STATEFUL: "true" }), ["forgejo-mcp", "FORGEJO_ACCESS_TOKEN", true, false])
   })
 })
 

@@ -33,6 +33,7 @@ const generationOf = Effect.gen(function*() {
     callTimeout: Duration.minutes(1),
     onUnrelated: (line) => child.unrelated.push(line),
     mayAsk: () => true,
+    mayWait: true,
     hasStream: () => false,
     publish: (line) => child.unrelated.push(line),
     opened: Effect.void,

@@ -65,6 +65,7 @@ const run = (commands: ReadonlyArray<typeof command extends fc.Arbitrary<infer C
       callTimeout: Duration.minutes(1),
       onUnrelated: () => {},
       mayAsk: () => false,
+      mayWait: true,
       hasStream: () => false,
       publish: () => {},
       opened: Effect.void,

@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, TestClock } from "effect"
 import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
-import { SessionsLive } from "../../src/layers/SessionsLive.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
 import { fakeGrant, FakeGrants } from "../fakes/FakeGrants.ts"
-import { asIfKilled, fateOf, open, request, responseTo, sessionsWorld, testSessions, use } from "../fakes/TestSessions.ts"
+import { asIfKilled, fateOf, open, request, responseTo, sessionsOverRows, sessionsWorld, testSessions, use } from "../fakes/TestSessions.ts"
 
 const anna = fakeGrant("1")
 const ben = fakeGrant("2")
@@ -272,7 +271,7 @@ describe("a restart of the broker", () => {
   const restarted = (childStateful: boolean, isKilled: boolean) =>
     Effect.gen(function*() {
       const play = yield* FakeChildren
-      const run = <A, E>(effect: Effect.Effect<A, E, Sessions>) => Effect.provide(effect, Layer.provideMerge(SessionsLive, SessionRowsLive))
+      const run = <A, E>(effect: Effect.Effect<A, E, Sessions>) => Effect.provide(effect, Layer.provideMerge(sessionsOverRows, SessionRowsLive))
       const session = yield* run(Effect.tap(open(anna), use))
       assert.strictEqual(living(play), 0)
       if (isKilled) yield* asIfKilled(session)

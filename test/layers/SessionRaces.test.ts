@@ -2,13 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, TestClock } from "effect"
 import type { SessionKey } from "../../src/domain/Ids.ts"
 import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
-import { SessionsLive } from "../../src/layers/SessionsLive.ts"
 import { SessionRows } from "../../src/services/SessionRows.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
 import { fakeGrant, FakeGrants } from "../fakes/FakeGrants.ts"
 import { FakeTokens } from "../fakes/FakeUpstreamTokens.ts"
-import { fateOf, open, request, responseTo, sessionsWorld, testSessions, use } from "../fakes/TestSessions.ts"
+import { fateOf, open, request, responseTo, sessionsOverRows, sessionsWorld, testSessions, use } from "../fakes/TestSessions.ts"
 import { UpstreamTokens } from "../../src/services/UpstreamTokens.ts"
 
 const anna = fakeGrant("1")
@@ -133,7 +132,7 @@ describe("two things at one moment", () => {
         dies = 1
         yield* Effect.repeatN(Effect.zipRight(use(session), TestClock.adjust("30 seconds")), 14)
         assert.deepStrictEqual(play.children.map(({ token }) => token), ["token-1", "token-1-2"])
-      }).pipe(Effect.provide(SessionsLive.pipe(Layer.provideMerge(SessionRowsLive), Layer.provide(Flaky), Layer.provideMerge(sessionsWorld()))))
+      }).pipe(Effect.provide(sessionsOverRows.pipe(Layer.provideMerge(SessionRowsLive), Layer.provide(Flaky), Layer.provideMerge(sessionsWorld()))))
     }))
 
   it.effect("a session that is being revived is not the one that is crowded out", () =>
@@ -168,7 +167,7 @@ describe("two things at one moment", () => {
         yield* use(session)
         const { opened } = yield* sessions.callDefault(anna, "2025-03-26", request("tools/list", 2), { isStreamed: true })
         assert.isDefined(opened, "another session")
-      }).pipe(Effect.provide(Layer.provide(SessionsLive, Failing)))
+      }).pipe(Effect.provide(Layer.provide(sessionsOverRows, Failing)))
     }).pipe(Effect.provide(Layer.provideMerge(SessionRowsLive, sessionsWorld()))))
   it.effect("no call is handed to a child whose token has ended, although the next one is slow to stop", () =>
     Effect.gen(function*() {

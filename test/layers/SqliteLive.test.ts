@@ -66,7 +66,7 @@ describe("the store", () => {
       const found = yield* tables
       assert.deepStrictEqual(found.filter(({ strict }) => strict !== 1), [])
       assert.deepStrictEqual(found.map(({ name }) => name).sort(), [
-        "access_tokens", "clients", "codes", "grants", "pending_logins", "refresh_tokens", "sealing_keys", "sessions", "upstream_tokens"
+        "access_tokens", "clients", "codes", "grants", "pending_logins", "refresh_tokens", "sealing_keys", "server_snapshots", "sessions", "upstream_tokens"
       ])
       assert.strictEqual(yield* pragma("foreign_keys"), 1)
     }).pipe(Effect.provide(SqliteMemory)))

@@ -6,14 +6,13 @@ import type { Request } from "../../src/domain/JsonRpc.ts"
 import { sha256 } from "../../src/domain/Secrets.ts"
 import { DeadlinesLive } from "../../src/layers/DeadlinesLive.ts"
 import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
-import { SessionsLive } from "../../src/layers/SessionsLive.ts"
 import { SqliteMemory } from "../../src/layers/SqliteLive.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import type { FakeChild } from "../fakes/FakeChildren.ts"
 import { FakeChildren, FakeChildrenLive } from "../fakes/FakeChildren.ts"
 import { fakeGrant, FakeGrants, FakeGrantsLive } from "../fakes/FakeGrants.ts"
 import { FakeTokens, FakeUpstreamTokensLive } from "../fakes/FakeUpstreamTokens.ts"
-import { initialize, request, responseTo } from "../fakes/TestSessions.ts"
+import { initialize, request, responseTo, sessionsOverRows } from "../fakes/TestSessions.ts"
 import { settingsLayer } from "../fakes/TestSettings.ts"
 import type { Asked } from "./Asked.ts"
 import type { Account, SessionModel } from "./SessionModel.ts"
@@ -32,7 +31,7 @@ export const settings = settingsLayer({
 /** What outlives a restart of the broker. */
 export const outside = Layer.mergeAll(FakeChildrenLive, FakeGrantsLive, FakeUpstreamTokensLive, SqliteMemory).pipe(Layer.provideMerge(settings))
 export type Outside = Layer.Layer.Success<typeof outside>
-const broker = Layer.provideMerge(SessionsLive, Layer.merge(SessionRowsLive, DeadlinesLive))
+const broker = Layer.provideMerge(sessionsOverRows, Layer.merge(SessionRowsLive, DeadlinesLive))
 
 /** Lets everything go on until all fibers wait: they do so by microtasks. */
 export const settled = Effect.async<void>((resume) => void setImmediate(() => setImmediate(() => resume(Effect.void))))

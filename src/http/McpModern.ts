@@ -1,0 +1,86 @@
+import type { HttpServerResponse } from "@effect/platform"
+import { HttpServerResponse as Response } from "@effect/platform"
+import type { Scope } from "effect"
+import { Effect, Either } from "effect"
+import { modernVersion } from "../domain/Era.ts"
+import type { Request, RequestId } from "../domain/JsonRpc.ts"
+import { encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
+import { readFilter } from "../domain/ListenFilter.ts"
+import type { Envelope, Refused } from "../domain/ModernEnvelope.ts"
+import { modernHeaders, readEnvelope } from "../domain/ModernEnvelope.ts"
+import type { Grant } from "../services/Grants.ts"
+import type { ModernCall, ModernCalls } from "../services/ModernCalls.ts"
+import type { CallError, CallEvent, EventStream } from "../services/Sessions.ts"
+import { McpRefusal } from "./McpRefusal.ts"
+import type { Accepted } from "./McpRequest.ts"
+
+type Answer = HttpServerResponse.HttpServerResponse
+
+export interface ModernOptions {
+  readonly calls: ModernCalls["Type"]
+  readonly streamed: (stream: EventStream) => Answer
+  readonly noStore: Readonly<Record<string, string>>
+  readonly refuse: (failure: CallError, id: RequestId) => McpRefusal
+}
+
+const refusalOf = ({ code, data, message, status }: Refused, id: RequestId) => new McpRefusal({ status, code, message, data, id })
+
+/** No session of the client's is over, only the process that was to serve it. */
+const childEnded: Refused = { status: 200, code: ErrorCode.internal, message: "The Forgejo tool process ended before it could be asked. Try again." }
+
+/** How requests of 2026-07-28 are answered: the ladder of checks, then by their methods. Notifications mean nothing to a server there. */
+export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) => {
+  const json = (line: string, status = 200): Answer => Response.text(line, { status, contentType: "application/json", headers: noStore })
+
+  const untilFinal = (call: ModernCall): Effect.Effect<CallEvent> =>
+    Effect.flatMap(call.take, (events) => {
+      const last = events.at(-1)
+      return last?.final === true ? Effect.succeed(last) : untilFinal(call)
+    })
+
+  const respond = (call: ModernCall, accept: Accepted): Effect.Effect<Answer, never, Scope.Scope> =>
+    Effect.gen(function*() {
+      if (!accept.sse) {
+        const { line } = yield* untilFinal(call)
+        return json(line, call.status())
+      }
+      const events = accept.json ? yield* call.takeSoon : []
+      const [first] = events
+      if (first?.final === true) return json(first.line, call.status())
+      return streamed(yield* call.stream(events))
+    })
+
+  const listen = Effect.fnUntraced(function*(grant: Grant, { request: { id, params } }: Envelope, accept: Accepted) {
+    if (!accept.sse) {
+      return yield* new McpRefusal({ status: 406, code: ErrorCode.invalidRequest, message: "The answer to subscriptions/listen is text/event-stream; Accept must allow it.", id })
+    }
+    const filter = yield* Either.mapLeft(readFilter(params), (message) => refusalOf({ status: 200, code: ErrorCode.invalidParams, message }, id))
+    const stream = yield* Effect.mapError(calls.listen(grant, id, filter), () =>
+      refusalOf({ status: 200, code: ErrorCode.internal, message: "You listen on as many streams as one sign-in may have. Close one of them." }, id))
+    return streamed(stream)
+  })
+
+  return Effect.fnUntraced(function*(
+    grant: Grant,
+    message: Request,
+    headers: Readonly<Record<string, string | undefined>>,
+    accept: Accepted
+  ) {
+    const { id, method } = message
+    const sent = modernHeaders(headers)
+    const envelope = yield* Either.mapLeft(readEnvelope(message, sent), (refused) => refusalOf(refused, id))
+    if (!calls.isAdvertised(method)) {
+      const sentence = `"${method.slice(0, 100)}" is no method of this server in revision ${modernVersion}.`
+      return yield* refusalOf({ status: 404, code: ErrorCode.methodNotFound, message: sentence }, id)
+    }
+    if (method === "server/discover") return Effect.succeed(json(encodeResponse(id, { result: yield* calls.discover(grant) })))
+    if (method === "subscriptions/listen") return Effect.succeed(yield* listen(grant, envelope, accept))
+    // A client that goes before the final event has cancelled by it (basic/transports/streamable-http).
+    const call = yield* Effect.uninterruptibleMask((restore) =>
+      Effect.tap(restore(calls.call(grant, envelope, sent.params)), ({ cancel }) => Effect.addFinalizer(() => cancel))).pipe(
+      Effect.mapError((failure) =>
+        failure._tag === "ModernRefusal" ? refusalOf(failure.refused, id) : failure._tag === "SessionEnded" ? refusalOf(childEnded, id) : refuse(failure, id))
+    )
+    return respond(call, accept)
+  })
+}

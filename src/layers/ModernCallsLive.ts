@@ -1,0 +1,146 @@
+import { Effect, Either, Layer, Option, PubSub, Queue } from "effect"
+import { bridgedCapabilities, discoverResult, listTtlMs } from "../domain/Discovery.ts"
+import { requestOf } from "../domain/Handshake.ts"
+import { readResponses } from "../domain/InputRequired.ts"
+import { ErrorCode } from "../domain/JsonRpc.ts"
+import { honoured } from "../domain/ListenFilter.ts"
+import type { Envelope } from "../domain/ModernEnvelope.ts"
+import { ModernErrorCode } from "../domain/ModernEnvelope.ts"
+import { isAdvertised, mayAsk, modernMethods } from "../domain/ModernMethods.ts"
+import { refusal } from "../domain/ToolPolicy.ts"
+import { AppConfig } from "../services/AppConfig.ts"
+import { Deadlines } from "../services/Deadlines.ts"
+import type { Grant } from "../services/Grants.ts"
+import { Grants } from "../services/Grants.ts"
+import type { ModernCall } from "../services/ModernCalls.ts"
+import { ModernCalls, ModernRefusal, TooManyListens } from "../services/ModernCalls.ts"
+import { discoveryPatience } from "../services/Schedules.ts"
+import { Sealing } from "../services/Sealing.ts"
+import { ServerSnapshot } from "../services/ServerSnapshot.ts"
+import type { CallError } from "../services/Sessions.ts"
+import { ModernCallSink } from "./ModernCallSink.ts"
+import { makeModernChildren } from "./ModernChildren.ts"
+import { makeRounds } from "./ModernRounds.ts"
+import { SessionCore } from "./SessionCore.ts"
+import { makeToolHeaders } from "./ToolHeaders.ts"
+
+const invalid = (message: string) => new ModernRefusal({ refused: { status: 200, code: ErrorCode.invalidParams, message } })
+
+const responsesOf = ({ inputResponses }: Envelope): Either.Either<ReadonlyMap<string, unknown>, ModernRefusal> =>
+  inputResponses === undefined ? Either.right(new Map()) : Either.mapLeft(readResponses(inputResponses), invalid)
+
+const make = Effect.gen(function*() {
+  const config = yield* AppConfig
+  const core = yield* SessionCore
+  const grants = yield* Grants
+  const snapshot = yield* ServerSnapshot
+  const told = () => snapshot.current().told
+  const children = makeModernChildren(core, config.maxCallsPerSession)
+  const rounds = yield* makeRounds(yield* Sealing, yield* Deadlines, told)
+  const toolHeaders = makeToolHeaders(children.ask)
+  const { listens } = core
+
+  // Of a program that nobody has named a child must say what it can do. One that cannot be started must not turn clients away.
+  const known = (grant: Grant) =>
+    Effect.unless(children.start(grant).pipe(Effect.ignore, Effect.timeoutOption(discoveryPatience)), () => config.childPreset !== "custom" || !snapshot.current().isGuess)
+
+  const handleOf = (sink: ModernCallSink, cancel: Effect.Effect<void>): ModernCall => {
+    const { channel } = sink
+    return {
+      take: channel.take,
+      takeSoon: channel.takeSoon,
+      stream: (taken) => channel.stream(taken),
+      status: () => sink.status,
+      cancel: Effect.suspend(() => sink.isWaiting(channel) ? cancel : Effect.void)
+    }
+  }
+
+  const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, params: ReadonlyMap<string, string>) {
+    const { request } = envelope
+    if (request.method === "tools/call") {
+      const wrong = yield* toolHeaders.check(grant, request, params)
+      if (wrong !== undefined) return yield* new ModernRefusal({ refused: { status: 400, code: ModernErrorCode.headerMismatch, message: wrong } })
+    }
+    const isExclusive = config.childInteractive && mayAsk(request.method)
+    const given = yield* responsesOf(envelope)
+    let cancel = Effect.void
+    const sink = yield* children.call(grant, isExclusive ? "exclusive" : "modern", request, (key) => {
+      const made: ModernCallSink = new ModernCallSink({
+        envelope,
+        given,
+        isExclusive,
+        told,
+        makeChannel: (id) => core.streams.modernCall(id),
+        onQuestions: () => gather()
+      })
+      cancel = children.cancel(key, made)
+      const gather = rounds.begin({ grantId: grant.id, sink: made, cancel })
+      return made
+    })
+    return handleOf(sink, cancel)
+  })
+
+  const resume = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope) {
+    const found = yield* rounds.find(grant.id, envelope)
+    if (Option.isNone(found)) {
+      return yield* invalid("params.requestState is not one that this request can be continued with: it was used, has expired, was changed, or belongs to another call. The call may have run; make it anew without requestState.")
+    }
+    const { cancel, sink, use } = found.value
+    const refused = refusal(envelope.request.method, envelope.request.params)
+    if (refused !== undefined) return yield* invalid(refused)
+    const responses = yield* responsesOf(envelope)
+    // All or nothing: a call whose state is used up and that nobody has taken up would wait for its deadline.
+    return yield* Effect.uninterruptible(Effect.map(Effect.zipRight(use, sink.respond(responses)), () => {
+      sink.attach(envelope)
+      return handleOf(sink, cancel)
+    }))
+  })
+
+  const subscribe = (grant: Grant, uri: string): Effect.Effect<boolean> =>
+    listens.uris(grant.id).has(uri)
+      ? Effect.succeed(true)
+      : children.ask(grant, requestOf({ subscribe: uri })).pipe(Effect.map((response) => "result" in response), Effect.orElseSucceed(() => false))
+  const unsubscribe = (grant: Grant, uris: ReadonlyArray<string>) =>
+    Effect.whenEffect(
+      Effect.forEach(uris.filter((uri) => !listens.uris(grant.id).has(uri)), (uri) => Effect.ignore(children.ask(grant, requestOf({ unsubscribe: uri }))), { discard: true }),
+      children.isUp(grant)
+    )
+
+  const ended = yield* PubSub.subscribe(grants.ended)
+  yield* Queue.take(ended).pipe(
+    Effect.map((grantId) => {
+      listens.closeOf(grantId)
+      children.forget(grantId)
+    }),
+    Effect.forever,
+    Effect.interruptible,
+    Effect.forkScoped
+  )
+
+  return ModernCalls.of({
+    discover: (grant) =>
+      Effect.map(known(grant), () => {
+        const { isGuess, told } = snapshot.current()
+        return discoverResult(told, config.childInteractive, isGuess ? 0 : listTtlMs)
+      }),
+    isAdvertised: (method) => {
+      const { isGuess, told } = snapshot.current()
+      return isGuess ? modernMethods.includes(method) : isAdvertised(method, bridgedCapabilities(told, config.childInteractive))
+    },
+    call: (grant, envelope, params): Effect.Effect<ModernCall, CallError | ModernRefusal> =>
+      envelope.requestState === undefined ? begin(grant, envelope, params) : resume(grant, envelope),
+    listen: (grant, id, filter) =>
+      Effect.gen(function*() {
+        if (listens.isFull(grant.id)) return yield* new TooManyListens()
+        yield* known(grant)
+        const kept = honoured(filter, bridgedCapabilities(told(), config.childInteractive))
+        const resourceSubscriptions = yield* Effect.filter(kept.resourceSubscriptions, (uri) => subscribe(grant, uri))
+        yield* Effect.addFinalizer(() => unsubscribe(grant, resourceSubscriptions))
+        const channel = yield* listens.attach(grant.id, id, { ...kept, resourceSubscriptions })
+        return yield* channel.stream([])
+      })
+  })
+})
+
+/** What clients of 2026-07-28 ask, over the sessions of the one table. */
+export const ModernCallsLive = Layer.scoped(ModernCalls, make)

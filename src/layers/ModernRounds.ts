@@ -1,0 +1,82 @@
+import { Effect, Option, Redacted } from "effect"
+import type { GrantId } from "../domain/Ids.ts"
+import { digestOf, inputRequiredResult } from "../domain/InputRequired.ts"
+import type { JsonObject } from "../domain/JsonRpc.ts"
+import { encodeResponse } from "../domain/JsonRpc.ts"
+import type { Envelope } from "../domain/ModernEnvelope.ts"
+import { randomHex } from "../domain/Secrets.ts"
+import type { Deadline, Deadlines } from "../services/Deadlines.ts"
+import { gatherQuestions } from "../services/Schedules.ts"
+import type { Sealing } from "../services/Sealing.ts"
+import type { ModernCallSink } from "./ModernCallSink.ts"
+import type { Timed } from "./Wheel.ts"
+import { makeWheel } from "./Wheel.ts"
+
+/** A call that has a child to itself. */
+export interface Conversation {
+  readonly grantId: GrantId
+  readonly sink: ModernCallSink
+  /** Tells the child that nobody waits any more. */
+  readonly cancel: Effect.Effect<void>
+}
+
+interface Round extends Conversation {
+  readonly deadline: Deadline
+}
+
+const identityOf = (grantId: GrantId, { request }: Envelope): string => JSON.stringify([grantId, request.method, digestOf(request.method, request.params)])
+
+/**
+ * Rounds of `input_required` (2026-07-28, basic/patterns/mrtr). The state that the client brings back is a handle, sealed
+ * with grant, method and a digest of the parameters: it fits no other call. Each is good for one retry, until the
+ * deadline of a call, and only in this run of the broker, for it stands for a call that a child is in the middle of.
+ */
+export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"], told: () => JsonObject) =>
+  Effect.gen(function*() {
+    const open = new Map<string, Round>()
+    const gathering = yield* makeWheel(gatherQuestions)
+
+    /** Answers the attached request with what the child asks. Nothing happens where it asks no more, or has answered. */
+    const ask = (conversation: Conversation): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const detached = conversation.sink.detach()
+        if (detached === undefined) return Effect.void
+        const { channel, envelope, questions } = detached
+        const handle = randomHex(24)
+        const expired = Effect.suspend(() => open.delete(handle) ? conversation.cancel : Effect.void)
+        return Effect.gen(function*() {
+          open.set(handle, { ...conversation, deadline: yield* deadlines.start(expired) })
+          const state = yield* sealing.seal("request-state", identityOf(conversation.grantId, envelope), Redacted.make(handle))
+          channel.complete(encodeResponse(envelope.request.id, { result: inputRequiredResult(questions, state, told()) }))
+        })
+      })
+
+    return {
+      /** Questions of the conversation wait for others that are asked together with them, and then for the client's answers. */
+      begin: (conversation: Conversation): () => void => {
+        const timed: Timed = { onDue: Effect.uninterruptible(ask(conversation)) }
+        return () => {
+          if (!gathering.has(timed)) gathering.start(timed)
+        }
+      },
+      /** What a request's state stands for; `use` has the state used up. */
+      find: (grantId: GrantId, envelope: Envelope): Effect.Effect<Option.Option<Conversation & { readonly use: Effect.Effect<void> }>> =>
+        Effect.map(
+          typeof envelope.requestState === "string"
+            ? Effect.option(sealing.open("request-state", identityOf(grantId, envelope), envelope.requestState))
+            : Effect.succeedNone,
+          Option.flatMap((sealed) => {
+            const handle = Redacted.value(sealed)
+            return Option.map(Option.fromNullable(open.get(handle)), (round) => ({
+              ...round,
+              use: Effect.suspend(() => {
+                open.delete(handle)
+                return round.deadline.stop
+              })
+            }))
+          })
+        )
+    }
+  })
+
+export type Rounds = Effect.Effect.Success<ReturnType<typeof makeRounds>>

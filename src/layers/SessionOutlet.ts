@@ -1,0 +1,19 @@
+import type { Effect, Scope } from "effect"
+
+/** Where a session's child is heard when what it says belongs to no call. */
+export interface Outlet {
+  /** The session has a child; its client was told this revision. */
+  readonly open: (version: string) => void
+  readonly isOpen: () => boolean
+  readonly publish: (line: string) => void
+  /** The same, but only where somebody listens; false where nobody does. */
+  readonly tell: (line: string) => boolean
+  /** Whether requests of the child can go there. */
+  readonly takesRequests: boolean
+  /** `opened` hears of each stream that opens there, until the scope closes. */
+  readonly watch: (opened: () => void) => Effect.Effect<void, never, Scope.Scope>
+  /** The session has given its child up, and may come back. */
+  readonly park: () => void
+  /** The session is over. */
+  readonly close: () => void
+}

@@ -1,0 +1,56 @@
+import { Clock, Effect } from "effect"
+import { listTtlMs } from "../domain/Discovery.ts"
+import type { JsonObject, Request } from "../domain/JsonRpc.ts"
+import { isObject } from "../domain/JsonRpc.ts"
+import type { HeaderParam } from "../domain/ModernParams.ts"
+import { checkParams, headerParamsOf } from "../domain/ModernParams.ts"
+import type { Grant } from "../services/Grants.ts"
+import type { CallError } from "../services/Sessions.ts"
+
+/** A list of tools that goes on for longer is not read to its end. */
+const maxPages = 20
+
+const listRequest = (cursor: string | undefined): Request => ({
+  _tag: "Request",
+  id: 0,
+  method: "tools/list",
+  params: cursor === undefined ? {} : { cursor }
+})
+
+/**
+ * Which arguments of which tools the client must repeat in `Mcp-Param-*` headers (2026-07-28, custom headers from tool
+ * parameters). Tools are a matter of the child's program: whoever calls first has the list read, and it is good for as
+ * long as clients may keep theirs.
+ */
+export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.Effect<JsonObject, CallError>) => {
+  let known: ReadonlyMap<string, ReadonlyArray<HeaderParam>> = new Map()
+  let readAgainAt = 0
+
+  const read = (grant: Grant, cursor: string | undefined, page: number): Effect.Effect<ReadonlyArray<unknown>, CallError> =>
+    Effect.flatMap(ask(grant, listRequest(cursor)), ({ result }) => {
+      const tools: ReadonlyArray<unknown> = isObject(result) && Array.isArray(result.tools) ? result.tools : []
+      const next = isObject(result) ? result.nextCursor : undefined
+      return typeof next !== "string" || page >= maxPages ? Effect.succeed(tools) : Effect.map(read(grant, next, page + 1), (more) => [...tools, ...more])
+    })
+  const refresh = (grant: Grant) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      now < readAgainAt ? Effect.void : Effect.map(read(grant, undefined, 1), (tools) => {
+        known = new Map(tools.flatMap((tool) => {
+          if (!isObject(tool) || typeof tool.name !== "string") return []
+          const params = headerParamsOf(tool.inputSchema)
+          return params.length === 0 ? [] : [[tool.name, params] as const]
+        }))
+        readAgainAt = now + listTtlMs
+      }))
+
+  return {
+    /** The sentence for a call whose headers do not repeat its arguments, or nothing. */
+    check: (grant: Grant, { params }: Request, headers: ReadonlyMap<string, string>): Effect.Effect<string | undefined, CallError> =>
+      Effect.map(refresh(grant), () => {
+        const annotations = typeof params?.name === "string" ? known.get(params.name) : undefined
+        return annotations === undefined ? undefined : checkParams(annotations, isObject(params?.arguments) ? params.arguments : undefined, headers)
+      }),
+    /** The child's tools have changed. */
+    forget: (): void => void (readAgainAt = 0)
+  }
+}
