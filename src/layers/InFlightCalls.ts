@@ -81,7 +81,8 @@ export class InFlightCalls {
    * of several, none where the session's own stream is open, else that of the newest tool call.
    */
   likeliest(hasStream: boolean): InFlightCall | undefined {
-    const calls = this.all()
+    // The broker's own ask for nothing.
+    const calls = this.all().filter(({ grantId }) => grantId !== undefined)
     const call = calls.length === 1 ? calls[0] : hasStream ? undefined : calls.findLast(({ method, sink }) => method === "tools/call" && sink.isStreamed)
     return call?.sink.isStreamed === true ? call : undefined
   }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Mailbox, Option, Scope } from "effect"
+import { GrantId } from "../../src/domain/Ids.ts"
 import type { Request } from "../../src/domain/JsonRpc.ts"
 import { CallChannel } from "../../src/layers/CallChannel.ts"
 import type { Generation } from "../../src/layers/Generation.ts"
@@ -48,7 +49,7 @@ const nothing = () => Effect.void
 /** A call, where the child got it. */
 const callOf = (generation: Generation, request: Request, settled: Settled) => {
   const channel = new CallChannel(true)
-  return Effect.map(generation.begin(request, settled, channel), (isMade) => isMade ? Option.some(channel) : Option.none())
+  return Effect.map(generation.begin(request, settled, channel, GrantId.make("g")), (isMade) => isMade ? Option.some(channel) : Option.none())
 }
 
 /** With one call under way. The call's id for the child is 1. */
