@@ -8,7 +8,7 @@ export interface Deadline {
   readonly stop: Effect.Effect<void>
 }
 
-/** The deadlines of all calls, watched by one fiber that sleeps while there are none. */
+/** The deadlines of all calls, watched by fibers that sleep while there are none. */
 export class Deadlines extends Context.Tag("fjmcp/Deadlines")<Deadlines, {
   /** `expired` runs once, when the call's time is up; it must not wait for anything. */
   readonly start: (expired: Effect.Effect<void>) => Effect.Effect<Deadline>

@@ -1,8 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { tempDirectory } from "../fakes/TempDirectory.ts"
 import type { SignedIn, TestBroker } from "./TestBroker.ts"
-import { ben, brokerOn, children, forgejoWith, guest, initialize, notification, rpc, SharedBroker, sharedBroker, toolCall } from "./TestBroker.ts"
+import { ben, brokerOn, children, forgejoWith, guest, initialize, notification, rpc, SharedBroker, sharedBroker, testBroker, toolCall } from "./TestBroker.ts"
 import type { Rpc, Streamed } from "./Wire.ts"
 import { errorOf, messages, openStream, response, toolResult } from "./Wire.ts"
 
@@ -119,6 +119,26 @@ layer(sharedBroker(), { excludeTestServices: true })("resumption", (it) => {
       const [error] = yield* whole(yield* comeBack(broker, client, session, primed))
       assert.deepStrictEqual([error?.id, error?.error?.code], ["slow", -32603])
       assert.deepStrictEqual(children(), [])
+    }))
+})
+
+describe("resumption of a parked session", () => {
+  it.scopedLive("an answer that came before it was parked is replayed without a child, and the standing stream goes on until its session ends", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ sessionIdle: Duration.millis(500) })
+      const client = yield* broker.signIn()
+      const session = yield* openAs(broker, client, "2025-11-25")
+      const standing = yield* comeBack(broker, client, session)
+      const slow = yield* call(broker, client, session, toolCall("slow", "slow", { ms: 300 }))
+      const primed = lastId(slow.first)
+      slow.hangUp()
+      yield* broker.log.until("session.parked")
+      const resumed = yield* whole(yield* comeBack(broker, client, session, primed))
+      assert.deepStrictEqual(resumed.map(({ id }) => id), ["slow"])
+      assert.deepStrictEqual(children(), [])
+      assert.deepStrictEqual(broker.log.all("session.revived"), [])
+      yield* broker.delete(client, session)
+      assert.match(yield* standing.rest, /^retry: \d+\n\n$/)
     }))
 })
 
