@@ -59,7 +59,15 @@ describe("serve, killed with kill -9", () => {
     Effect.gen(function*() {
       const { daemon, settings } = yield* serving()
       const { access_token } = yield* signIn(settings.mcpUrl)
+      let reopened = () => {}
+      const isReopened = new Promise<void>((resolve) => (reopened = resolve))
+      let streams = 0
       const transport = new StreamableHTTPClientTransport(new URL(settings.mcpUrl), {
+        fetch: async (url, init) => {
+          const answer = await fetch(url, init)
+          if (init?.method === "GET" && answer.ok && ++streams === 2) reopened()
+          return answer
+        },
         requestInit: { headers: { authorization: `Bearer ${access_token}` } },
         reconnectionOptions: { initialReconnectionDelay: 50, maxReconnectionDelay: 200, reconnectionDelayGrowFactor: 1, maxRetries: 100 }
       })
@@ -80,7 +88,8 @@ describe("serve, killed with kill -9", () => {
       assert.isAbove((yield* tools).tools.length, 100)
       assert.strictEqual(transport.sessionId, session)
       assert.lengthOf(next.log.filter(({ event }) => event === "session.revived"), 1)
-      // The client has opened its stream again by itself, and the end of the session ends it.
+      // The client opens its stream again by itself, after the time that it was told, and the end of the session ends it.
+      yield* Effect.promise(() => isReopened)
       yield* Effect.promise(() => transport.terminateSession())
       yield* next.untilLogged("http.request", ({ method, path, status }) => method === "GET" && path === "/mcp" && status === 200)
     }))
