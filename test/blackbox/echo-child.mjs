@@ -39,7 +39,7 @@ const call = (id, { arguments: args = {}, name, _meta }) => {
   if (name === "work") return void work(id, args, _meta?.progressToken)
   if (name === "ask") {
     const question = `q${++questions}`
-    asking.set(question, id)
+    asking.set(question, { id, mustKnow: args.mustKnow })
     const requestedSchema = { type: "object", properties: { answer: { type: "string" } } }
     return send({ id: question, method: "elicitation/create", params: { message: args.nonce, requestedSchema } })
   }
@@ -59,8 +59,9 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   const { error, id, method, params, result } = JSON.parse(line)
   seen.push({ id, method, nonce: params?.arguments?.nonce, progressToken: params?._meta?.progressToken, requestId: params?.requestId })
   if (method === undefined) {
-    answer(asking.get(id), { result, refused: error?.code })
-    return void asking.delete(id)
+    const { id: callId, mustKnow } = asking.get(id)
+    asking.delete(id)
+    return error !== undefined && mustKnow ? send({ id: callId, error }) : answer(callId, { result, refused: error?.code })
   }
   if (method === "initialize") {
     const capabilities = { tools: { listChanged: true }, logging: {} }
