@@ -1,4 +1,6 @@
 import { assert, describe, it, layer } from "@effect/vitest"
+import { Client } from "@modelcontextprotocol/sdk/client/index.js"
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js"
 import { Duration, Effect } from "effect"
 import { tempDirectory } from "../fakes/TempDirectory.ts"
 import type { SignedIn, TestBroker } from "./TestBroker.ts"
@@ -119,6 +121,41 @@ layer(sharedBroker(), { excludeTestServices: true })("resumption", (it) => {
       const [error] = yield* whole(yield* comeBack(broker, client, session, primed))
       assert.deepStrictEqual([error?.id, error?.error?.code], ["slow", -32603])
       assert.deepStrictEqual(children(), [])
+    }))
+})
+
+describe("the client of the SDK", () => {
+  it.scopedLive("does not take an error for an answer and comes back: it is told that nothing follows, and keeps the one stream that it has", () =>
+    Effect.gen(function*() {
+      const broker = yield* testBroker({ callTimeout: Duration.millis(500) })
+      const { token } = yield* broker.signIn()
+      const seen = new Array<readonly [status: number, resumes: boolean]>()
+      let cameBack = () => {}
+      const isBack = new Promise<void>((resolve) => (cameBack = resolve))
+      const transport = new StreamableHTTPClientTransport(new URL(broker.mcpUrl), {
+        requestInit: { headers: { authorization: `Bearer ${token}` } },
+        fetch: async (url, init) => {
+          const answer = await fetch(url, init)
+          if (init?.method === "GET") {
+            const resumes = new Headers(init.headers).has("last-event-id")
+            seen.push([answer.status, resumes])
+            if (resumes) cameBack()
+          }
+          return answer
+        }
+      })
+      yield* Effect.promise(async () => {
+        const client = new Client({ name: "sdk", version: "1" })
+        // Its declaration does not fit this project's strict optional properties.
+        await client.connect(transport as Parameters<Client["connect"]>[0])
+        const error = await client.callTool({ name: "never", arguments: {} }).then(() => "answered", (cause: Error) => cause.message)
+        assert.include(error, "No answer within 500ms")
+        await isBack
+        assert.lengthOf((await client.listTools()).tools.filter(({ name }) => name === "never"), 1)
+        assert.deepStrictEqual(seen, [[200, false], [405, true]])
+        await transport.terminateSession()
+        await client.close()
+      })
     }))
 })
 
