@@ -43,9 +43,9 @@ const asked = async (answer: Promise<unknown>): Promise<CallToolResult> => {
 
 /** Tools for tests, which the original has not. They are there only with the flag `--extras`. */
 export const extraTools = (token: string): ReadonlyArray<ExtraTool> => [
-  tool("slow", "answers after `ms` milliseconds", ["ms"], async (args) => {
+  tool("slow", "answers after `ms` milliseconds, with `size` characters where that is given", ["ms", "size"], async (args) => {
     await sleep(numberOf(args, "ms", 0))
-    return resultOf("done")
+    return resultOf("x".repeat(numberOf(args, "size", 0)) || "done")
   }),
   tool("progress", "sends `steps` progress notifications, if the caller gave a token, `ms` apart", ["steps", "ms"], async (args, extra) => {
     const progressToken = extra._meta?.progressToken

@@ -122,6 +122,23 @@ layer(sharedBroker(), { excludeTestServices: true })("resumption", (it) => {
       assert.deepStrictEqual([error?.id, error?.error?.code], ["slow", -32603])
       assert.deepStrictEqual(children(), [])
     }))
+
+  it.scoped("an answer of 300 KiB is whole for who listens; who has hung up gets an error that says that it has run", () =>
+    Effect.gen(function*() {
+      const { broker } = yield* SharedBroker
+      const client = yield* guest(broker)
+      const session = yield* openAs(broker, client, "2025-11-25")
+      const size = 300 * 1024
+      const heard = yield* broker.post(client, toolCall("heard", "slow", { ms: 300, size }), { session })
+      assert.strictEqual(String(toolResult(heard)).length, size)
+      const missed = yield* call(broker, client, session, toolCall("missed", "slow", { ms: 300, size }))
+      missed.hangUp()
+      // Behind the one that is missed.
+      yield* broker.post(client, toolCall("after", "slow", { ms: 600 }), { session })
+      const [error, ...more] = yield* whole(yield* comeBack(broker, client, session, lastId(missed.first)))
+      assert.deepStrictEqual([error?.id, more.length], ["missed", 0])
+      assert.include(error?.error?.message, "longer than what is kept for clients that come back. The call has run.")
+    }))
 })
 
 describe("the client of the SDK", () => {
