@@ -100,6 +100,8 @@ export const mcpRemoteChecks = (tools: Tools, mcpUrl: string, home: string): Rea
       yield* connect(started)
       yield* uses(started)
       if (started.remote.text.includes("authorize this client")) return yield* Effect.dieMessage("the user was asked again")
+      // It has found the newest era, and answers what comes back as input_required by asking its own client.
+      if (protocol === "auto") yield* contains(started.remote.text, "speaks MCP 2026-07-28")
     })
   })),
   goesOn(tools, mcpUrl, home)
