@@ -27,6 +27,10 @@ export interface Entry<H> {
   readonly handle: H
 }
 
+/** Whether the store knows the session, so that it can come back when its child has gone. */
+export const hasRow = <E extends Pick<Entry<unknown>, "openedBy">>(entry: E): entry is E & { readonly openedBy: "client" | "broker" } =>
+  entry.openedBy === "client" || entry.openedBy === "broker"
+
 /** All sessions that are not just rows. Look-ups and changes cost the same, however many there are. */
 export interface Registry<H> {
   readonly entries: HashMap.HashMap<SessionKey, Entry<H>>

@@ -1,6 +1,7 @@
 import { Cause, Clock, Deferred, Duration, Effect, Exit } from "effect"
 import { changesSince, revisionTold } from "../domain/Handshake.ts"
 import { handshakeOnlyIdle, inUseWindow } from "../domain/Lifetimes.ts"
+import { hasRow } from "../domain/SessionRegistry.ts"
 import type { Departure } from "../domain/SessionState.ts"
 import { ask, closeAsk, crash, end, finish, forChild, isInUse, leave, park, started, untilIdle } from "../domain/SessionState.ts"
 import { AppConfig } from "../services/AppConfig.ts"
@@ -52,13 +53,14 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
     const start = yield* makeSessionStart
     const bringUp = yield* makeSessionOpening(start)
     const isStateful = config.childStateful
-    const leaving = (departure: Departure) => forChild(departure, isStateful)
     const idle = Duration.toMillis(config.sessionIdle)
     const streamIdle = Math.max(idle, Duration.toMillis(config.streamIdle))
 
     /** `victim`: the session that gave its slot to this one, and has it until its process is gone. */
     return (entry: SessionEntry, opening: Opening, victim: SessionEntry | undefined): Effect.Effect<void> => {
       const { handle, key, userId } = entry
+      // One without a row cannot come back: who waits for it looks for another at once.
+      const leaving = (departure: Departure) => forChild(departure, isStateful || !hasRow(entry))
       const place = placeOf(table, entry)
       const outlet = outletOf(entry)
       const processes = new Processes()
@@ -155,7 +157,7 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
         Effect.gen(function*() {
           yield* place.change((state) => leave(state, leaving(departureOf(exit, opening))))
           const state = yield* place.state
-          if (state._tag !== "Leaving") return
+          if (state._tag !== "Leaving" || !hasRow(entry)) return
           const ended = yield* rows.leave(key, state.to, state.lastActivity, crashes)
           if (state.to._tag === "Ended") return
           // Its grant has too many parked ones: it may be the one that goes.

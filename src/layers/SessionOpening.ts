@@ -4,6 +4,7 @@ import type { Handshake } from "../domain/Handshake.ts"
 import { after, initialized, requestOf } from "../domain/Handshake.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { isObject } from "../domain/JsonRpc.ts"
+import { hasRow } from "../domain/SessionRegistry.ts"
 import { Grants } from "../services/Grants.ts"
 import { ServerSnapshot } from "../services/ServerSnapshot.ts"
 import { SessionRows } from "../services/SessionRows.ts"
@@ -45,7 +46,7 @@ export const makeSessionOpening = (start: SessionStart) =>
         // A grant that ended while the child came up was not in time to stop us.
         if (!(yield* grants.isLive(grantId))) return yield* new GrantOver()
         const handshake: Handshake = { initializeParams: initialize.params ?? {}, told: first.result, logLevel: undefined, subscriptions: [] }
-        if (openedBy === "client" || openedBy === "broker") yield* rows.insert({ key, grantId, userId, clientKey, openedBy }, handshake)
+        if (hasRow(entry)) yield* rows.insert({ key, grantId, userId, clientKey, openedBy: entry.openedBy }, handshake)
         if (openedBy !== "client") yield* first.generation.notify(initialized)
         // What a client's parameters of initialize may have changed of it counts for no other client.
         if (openedBy === "modern" || snapshot.current().isGuess) yield* snapshot.learn(first.result)

@@ -42,6 +42,8 @@ export interface Play {
   mode: "up" | "spawn fails" | "exits" | "silent" | "refuses initialize"
   /** Whether children answer calls by themselves. What a broker asks while it replays a handshake is always answered. */
   answers: boolean
+  /** What children answer to these methods whatever `answers` says; with `error`, an error. */
+  readonly results: Map<string, (params: Json) => Json>
   server: Server
   /** Milliseconds that a child takes to stop when it is asked to. One that has not come up stops at once. */
   stopTakes: number
@@ -104,6 +106,8 @@ const start = (play: Play, token: string, label: string) =>
         if (mode === "refuses initialize") return child.emit({ jsonrpc: "2.0", id, error: { code: -32602, message: "no" } })
         return greet(id, params as Json)
       }
+      const result = play.results.get(String(method))?.(params as Json ?? {})
+      if (result !== undefined) return child.emit({ jsonrpc: "2.0", id, ...("error" in result ? result : { result }) })
       if (play.answers || replayed.has(String(method))) child.emit({ jsonrpc: "2.0", id, result: { method, params: params ?? null } })
     }
     yield* Effect.acquireRelease(
@@ -139,6 +143,7 @@ export const FakeChildrenLive = Layer.effectContext(Effect.sync(() => {
     children: [],
     mode: "up",
     answers: true,
+    results: new Map(),
     server: { name: "fake", version: "1", capabilities: { tools: { listChanged: true }, tasks: {} } },
     stopTakes: 0
   }
