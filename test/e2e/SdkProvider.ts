@@ -6,7 +6,7 @@ import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } fr
 import { allowing } from "../process/Person.ts"
 import { ada } from "../process/Serving.ts"
 
-const redirectUri = "http://127.0.0.1:9/callback"
+export const redirectUri = "http://127.0.0.1:9/callback"
 
 /** What an application keeps for the SDK's client. */
 export class Provider implements OAuthClientProvider {
