@@ -1,7 +1,7 @@
 /** Why a session has no child any more, and gets one at its next request. */
 export type ParkReason = "idle" | "evicted" | "superseded" | "crashed" | "rotated" | "token_expired" | "start_failed" | "shutdown"
 /** Why a session is over. A child that keeps something between calls cannot be replaced: its session ends where others are parked. */
-export type EndReason = "closed" | "grant_ended" | "crashed_again" | "incompatible" | "kept_too_long" | "too_many_parked" | ParkReason
+export type EndReason = "closed" | "grant_ended" | "crashed_again" | "incompatible" | "kept_too_long" | "too_many_parked" | "call_abandoned" | ParkReason
 
 /** How a session leaves its child: `Parked` comes back at its next request, `Ended` never does. */
 export type Departure =

@@ -77,7 +77,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         const answered = Effect.sync(() => call.sink.complete(line))
         return Effect.ensuring(Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled(outcome)), Effect.zipRight(answered, lookIfDrained))
       })
-    const fail = (call: InFlightCall, message: string) => settle(call, encodeError(call.clientId, ErrorCode.internal, message), "given up")
+    const fail = (call: InFlightCall, message: string, outcome: Outcome = "given up") => settle(call, encodeError(call.clientId, ErrorCode.internal, message), outcome)
 
     const onResponse = (line: string, response: Response): Effect.Effect<unknown> => {
       const call = calls.get(response.id)
@@ -159,7 +159,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
 
     const minutes = Duration.format(callTimeout)
     const cancel = (call: InFlightCall, sentence: string, reason: string) =>
-      Effect.zipRight(fail(call, sentence), tell(encodeNotification("notifications/cancelled", { requestId: call.id, reason })))
+      Effect.zipRight(fail(call, sentence, "abandoned"), tell(encodeNotification("notifications/cancelled", { requestId: call.id, reason })))
     const expire = (call: InFlightCall) =>
       cancel(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`, "timeout")
     const stalled = "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
@@ -217,7 +217,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
           if (call === undefined || call.method === "initialize") return Effect.void
           return Effect.zipRight(
             child.send(encodeNotification(notification.method, { ...notification.params, requestId: call.id })),
-            fail(call, "Cancelled by the client.")
+            fail(call, "Cancelled by the client.", "abandoned")
           )
         }).pipe(Effect.ignore)
     }

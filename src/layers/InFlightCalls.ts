@@ -4,8 +4,8 @@ import type { JsonObject, Request, RequestId } from "../domain/JsonRpc.ts"
 import type { Deadline } from "../services/Deadlines.ts"
 import type { CallSink } from "./CallSink.ts"
 
-/** How a call came to its end: by what the child said, or without the child. */
-export type Outcome = "granted" | "refused" | "given up"
+/** How a call came to its end: by what the child said, or without the child, which was told (`abandoned`) and may be at it still. */
+export type Outcome = "granted" | "refused" | "abandoned" | "given up"
 export type Settled = (outcome: Outcome) => Effect.Effect<void>
 
 /** A request that the child has and has not answered. */

@@ -33,7 +33,7 @@ export interface LiveSessionOptions {
   /** False where there is no stream to put it on. */
   readonly publish: (line: string) => boolean
   /** A call has been answered or given up. */
-  readonly finished: (method: string) => Effect.Effect<void>
+  readonly finished: (method: string, outcome: Outcome) => Effect.Effect<void>
   readonly keepHandshake: (handshake: Handshake) => Effect.Effect<void>
   /** The child has refused a call. */
   readonly doubt: Effect.Effect<void>
@@ -50,7 +50,7 @@ export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
   }
   // Not the request itself: it may be large, and the call may outlive its client by far.
   const settled = (method: string, change: Change | undefined) => (outcome: Outcome): Effect.Effect<void> => {
-    const done = finished(method)
+    const done = finished(method, outcome)
     if (outcome === "refused") return Effect.zipRight(done, doubt)
     if (outcome !== "granted" || change === undefined) return done
     const next = after(handshake, change)

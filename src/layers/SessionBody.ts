@@ -15,6 +15,7 @@ import { sessionEnded } from "./Generation.ts"
 import type { Generations } from "./Generations.ts"
 import { generationsScope, makeGenerations, Processes } from "./Generations.ts"
 import { makeLiveSession } from "./LiveSession.ts"
+import { stop } from "./SessionAdmission.ts"
 import type { LifeExit } from "./SessionLeaving.ts"
 import { departureOf, whyNotReady } from "./SessionLeaving.ts"
 import type { Opening } from "./SessionOpening.ts"
@@ -115,7 +116,13 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
           handshake: opened.handshake,
           initializeLine: opened.first.line,
           publish: outlet.tell,
-          finished: (method) => Effect.zipRight(place.change((state, now) => finish(state, now, method !== "ping")), afterCall(entry)),
+          finished: (method, outcome) => {
+            // It may be at that call still, and would ask the next one's client.
+            const isSpent = entry.openedBy === "exclusive" && outcome === "abandoned"
+            return place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping")).pipe(
+              Effect.zipRight(isSpent ? stop(entry) : afterCall(entry))
+            )
+          },
           // A store that fails must not take the child's pump along.
           keepHandshake: (handshake) =>
             Effect.catchAllCause(rows.keepHandshake(key, handshake), (cause) => Effect.logError("session.handshake_not_kept", cause)),

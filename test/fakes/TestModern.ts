@@ -1,5 +1,5 @@
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer, Ref } from "effect"
+import { Effect, Layer, Ref, TestClock } from "effect"
 import type { JsonObject } from "../../src/domain/JsonRpc.ts"
 import type { ListenFilter } from "../../src/domain/ListenFilter.ts"
 import type { Envelope } from "../../src/domain/ModernEnvelope.ts"
@@ -11,7 +11,9 @@ import { SessionRowsLive } from "../../src/layers/SessionRowsLive.ts"
 import { SessionsLive } from "../../src/layers/SessionsLive.ts"
 import type { Settings } from "../../src/services/AppConfig.ts"
 import type { Grant } from "../../src/services/Grants.ts"
+import type { ModernCall } from "../../src/services/ModernCalls.ts"
 import { ModernCalls } from "../../src/services/ModernCalls.ts"
+import { gatherQuestions } from "../../src/services/Schedules.ts"
 import { FakeChildren } from "./FakeChildren.ts"
 import type { FakeChild } from "./FakeChildren.ts"
 import { fakeSealing } from "./FakeSealing.ts"
@@ -63,6 +65,27 @@ export const cancelledAt = (child: FakeChild | undefined): ReadonlyArray<unknown
 
 export const answer = (child: FakeChild | undefined, request: Line | undefined, result: JsonObject = { content: [] }): void =>
   child?.emit({ jsonrpc: "2.0", id: request?.id, result })
+
+/** What each question in a round wants. */
+export const form = { elicitation: {} }
+export const question = (id: string | number, message = "which?") => ({
+  jsonrpc: "2.0",
+  id,
+  method: "elicitation/create",
+  params: { message, requestedSchema: { type: "object", properties: {} } }
+})
+export const accept = (content: JsonObject = {}): JsonObject => ({ action: "accept", content })
+
+/** What the client gets that is to answer questions, once no more of them are gathered. */
+export const roundOf = (waiting: ModernCall) =>
+  Effect.map(Effect.zipRight(TestClock.adjust(gatherQuestions), responseTo(waiting)), ({ id, result }) => {
+    const { inputRequests = {}, requestState, resultType } = result as { readonly inputRequests?: JsonObject; readonly requestState?: string; readonly resultType: string }
+    return { id, inputRequests, keys: Object.keys(inputRequests), requestState, resultType }
+  })
+
+/** What the child was answered, without what it has asked to be called. */
+export const answersAt = (child: FakeChild | undefined): ReadonlyArray<readonly [unknown, unknown]> =>
+  (child?.received ?? []).filter(({ method }) => method === undefined).map(({ error, id, result }) => [id, error === undefined ? result : (error as { readonly code: number }).code])
 
 export const filter = (wanted: Partial<ListenFilter> = {}): ListenFilter => ({
   toolsListChanged: false,

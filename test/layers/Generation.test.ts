@@ -161,7 +161,7 @@ describe("how a call comes to its end", () => {
 
       for (const { lines } of [late, cancelled]) lines.unsafeOffer(answer)
       yield* quiet
-      for (const { outcomes } of [late, cancelled, lost]) assert.deepStrictEqual(outcomes, ["given up"])
+      assert.deepStrictEqual([late, cancelled, lost].map(({ outcomes }) => outcomes), [["abandoned"], ["abandoned"], ["given up"]])
     }))
 
   it.effect("is given up when the generation closes", () =>
