@@ -71,12 +71,24 @@ export class ModernCallSink implements CallSink {
     return this.isAttached && this.result === undefined && channel === this.channel
   }
 
-  /** A retry takes the call up. What the child has said while there was nobody, and what needs no answer, is lost. */
-  attach(envelope: Envelope): void {
-    this.attached = { envelope, channel: this.options.makeChannel(envelope.request.id) }
-    this.isAttached = true
-    if (this.result !== undefined) this.channel.complete(this.under(envelope.request.id, this.result))
-    else if (this.questions.size > 0) this.options.onQuestions(this)
+  /**
+   * A retry takes the call up, and hands the child what the client has answered; a question without a proper answer stays
+   * open. What the child has said while there was nobody, and what needs no answer, is lost.
+   */
+  resume(envelope: Envelope, responses: ReadonlyMap<string, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.attached = { envelope, channel: this.options.makeChannel(envelope.request.id) }
+      this.isAttached = true
+      if (this.result !== undefined) this.channel.complete(this.under(envelope.request.id, this.result))
+      const answers = [...this.questions].flatMap(([key, { ask, question }]) => {
+        const response = responses.get(key)
+        return isWellFormed(question.method, response) ? [{ key, answer: ask.answer({ result: response }) }] : []
+      })
+      // All before the first is sent: whatever it brings about is of the next round.
+      for (const { key } of answers) this.questions.delete(key)
+      if (this.questions.size > 0) this.options.onQuestions(this)
+      return Effect.forEach(answers, ({ answer }) => answer, { discard: true })
+    })
   }
 
   /**
@@ -88,16 +100,6 @@ export class ModernCallSink implements CallSink {
     this.isAttached = false
     this.rounds++
     return { ...this.attached, questions: new Map([...this.questions].map(([key, { question }]) => [key, question])) }
-  }
-
-  /** Hands the child what the client has answered; a question without a proper answer stays open. */
-  respond(responses: ReadonlyMap<string, unknown>): Effect.Effect<void> {
-    return Effect.forEach([...this.questions], ([key, { ask, question }]) => {
-      const response = responses.get(key)
-      if (!isWellFormed(question.method, response)) return Effect.void
-      this.questions.delete(key)
-      return ask.answer({ result: response })
-    }, { discard: true })
   }
 
   render({ body, method }: Answer): string {
@@ -155,9 +157,9 @@ export class ModernCallSink implements CallSink {
 
   /** The child wants URLs visited first, and the call made once more (2025-11-25, -32042): no state is needed for that. */
   private visitFirst(visits: ReadonlyArray<Question>): string {
-    const { capabilities, request: { id } } = this.first
+    const { id } = this.first.request
     const needed = { elicitation: { url: {} } }
-    if (declares(capabilities, needed)) {
+    if (declares(this.attached.envelope.capabilities, needed)) {
       const keys = keysFor(visits)
       const questions = new Map(visits.map((visit, n) => [keys[n] ?? String(n), visit]))
       return encodeResponse(id, { result: inputRequiredResult(questions, undefined, this.options.told()) })

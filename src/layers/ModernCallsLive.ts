@@ -26,6 +26,11 @@ import { makeToolHeaders } from "./ToolHeaders.ts"
 
 const invalid = (message: string) => new ModernRefusal({ refused: { status: 200, code: ErrorCode.invalidParams, message } })
 
+const uselessState = invalid("params.requestState is not one that this request can be continued with: it was used, has expired, was changed, or belongs to another call. The call may have run; make it anew without requestState.")
+
+/** A request waits for the call of this sink; `cancel` tells its child that nobody does. */
+type Made = (sink: ModernCallSink, cancel: Effect.Effect<void>) => ModernCall
+
 const responsesOf = ({ inputResponses }: Envelope): Either.Either<ReadonlyMap<string, unknown>, ModernRefusal> =>
   inputResponses === undefined ? Either.right(new Map()) : Either.mapLeft(readResponses(inputResponses), invalid)
 
@@ -44,7 +49,7 @@ const make = Effect.gen(function*() {
   const known = (grant: Grant) =>
     Effect.unless(children.start(grant).pipe(Effect.ignore, Effect.timeoutOption(discoveryPatience)), () => config.childPreset !== "custom" || !snapshot.current().isGuess)
 
-  const handleOf = (sink: ModernCallSink, cancel: Effect.Effect<void>): ModernCall => {
+  const handleOf: Made = (sink, cancel) => {
     const { channel } = sink
     return {
       take: channel.take,
@@ -55,7 +60,7 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, params: ReadonlyMap<string, string>) {
+  const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, params: ReadonlyMap<string, string>, made: Made) {
     const { request } = envelope
     if (request.method === "tools/call") {
       const wrong = yield* toolHeaders.check(grant, request, params)
@@ -65,7 +70,7 @@ const make = Effect.gen(function*() {
     const given = yield* responsesOf(envelope)
     let cancel = Effect.void
     const sink = yield* children.call(grant, isExclusive ? "exclusive" : "modern", request, (key) => {
-      const made: ModernCallSink = new ModernCallSink({
+      const tried: ModernCallSink = new ModernCallSink({
         envelope,
         given,
         isExclusive,
@@ -73,27 +78,24 @@ const make = Effect.gen(function*() {
         makeChannel: (id) => core.streams.modernCall(id),
         onQuestions: () => gather()
       })
-      cancel = children.cancel(key, made)
-      const gather = rounds.begin({ grantId: grant.id, sink: made, cancel })
-      return made
+      cancel = children.cancel(key, tried)
+      const gather = rounds.begin({ grantId: grant.id, sink: tried, cancel })
+      made(tried, cancel)
+      return tried
     })
-    return handleOf(sink, cancel)
+    return made(sink, cancel)
   })
 
-  const resume = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope) {
+  const resume = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, made: Made) {
     const found = yield* rounds.find(grant.id, envelope)
-    if (Option.isNone(found)) {
-      return yield* invalid("params.requestState is not one that this request can be continued with: it was used, has expired, was changed, or belongs to another call. The call may have run; make it anew without requestState.")
-    }
+    if (Option.isNone(found)) return yield* uselessState
     const { cancel, sink, use } = found.value
     const refused = refusal(envelope.request.method, envelope.request.params)
     if (refused !== undefined) return yield* invalid(refused)
     const responses = yield* responsesOf(envelope)
     // All or nothing: a call whose state is used up and that nobody has taken up would wait for its deadline.
-    return yield* Effect.uninterruptible(Effect.map(Effect.zipRight(use, sink.respond(responses)), () => {
-      sink.attach(envelope)
-      return handleOf(sink, cancel)
-    }))
+    return yield* Effect.uninterruptible(Effect.flatMap(use, (isFirst) =>
+      isFirst ? Effect.map(sink.resume(envelope, responses), () => made(sink, cancel)) : uselessState))
   })
 
   const subscribe = (grant: Grant, uri: string): Effect.Effect<boolean> =>
@@ -127,8 +129,14 @@ const make = Effect.gen(function*() {
       const { isGuess, told } = snapshot.current()
       return isGuess ? modernMethods.includes(method) : isAdvertised(method, bridgedCapabilities(told, config.childInteractive))
     },
-    call: (grant, envelope, params): Effect.Effect<ModernCall, CallError | ModernRefusal> =>
-      envelope.requestState === undefined ? begin(grant, envelope, params) : resume(grant, envelope),
+    call: (grant, envelope, params) =>
+      Effect.suspend(() => {
+        let last: ModernCall | undefined
+        const made: Made = (sink, cancel) => last = handleOf(sink, cancel)
+        const called: Effect.Effect<ModernCall, CallError | ModernRefusal> = envelope.requestState === undefined ? begin(grant, envelope, params, made) : resume(grant, envelope, made)
+        // Who goes while the child is being told has no call yet that it could cancel.
+        return Effect.onInterrupt(called, () => last?.cancel ?? Effect.void)
+      }),
     listen: (grant, id, filter) =>
       Effect.gen(function*() {
         if (listens.isFull(grant.id)) return yield* new TooManyListens()

@@ -114,7 +114,11 @@ export const makeModernChildren = ({ admit, listens, table }: SessionCore["Type"
     cancel: (key: SessionKey, sink: CallSink): Effect.Effect<void> =>
       Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
         onNone: () => Effect.void,
-        onSome: ({ handle }) => Effect.ignore(Effect.flatMap(Deferred.await(handle.ready), (session) => session.cancel(sink, "The client has gone.")))
+        // No call has been made of a child that is not up.
+        onSome: ({ handle }) => Effect.flatMap(Deferred.poll(handle.ready), Option.match({
+          onNone: () => Effect.void,
+          onSome: (ready) => Effect.ignore(Effect.flatMap(ready, (session) => session.cancel(sink, "The client has gone.")))
+        }))
       })),
     forget: (grantId: GrantId): void => void keys.delete(grantId)
   }

@@ -59,8 +59,8 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
           if (!gathering.has(timed)) gathering.start(timed)
         }
       },
-      /** What a request's state stands for; `use` has the state used up. */
-      find: (grantId: GrantId, envelope: Envelope): Effect.Effect<Option.Option<Conversation & { readonly use: Effect.Effect<void> }>> =>
+      /** What a request's state stands for; `use` has the state used up, and gives false where another request was first. */
+      find: (grantId: GrantId, envelope: Envelope): Effect.Effect<Option.Option<Conversation & { readonly use: Effect.Effect<boolean> }>> =>
         Effect.map(
           typeof envelope.requestState === "string"
             ? Effect.option(sealing.open("request-state", identityOf(grantId, envelope), envelope.requestState))
@@ -69,10 +69,7 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
             const handle = Redacted.value(sealed)
             return Option.map(Option.fromNullable(open.get(handle)), (round) => ({
               ...round,
-              use: Effect.suspend(() => {
-                open.delete(handle)
-                return round.deadline.stop
-              })
+              use: Effect.suspend(() => open.delete(handle) ? Effect.as(round.deadline.stop, true) : Effect.succeed(false))
             }))
           })
         )
