@@ -1,6 +1,6 @@
 // Makes what `npm run demo` and `npm test` need, where it is missing or out of date. Imports nothing from node_modules.
 import { spawnSync } from "node:child_process"
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -52,6 +52,10 @@ const nativeLoads = () => {
 export const ensureDependencies = () => {
   checkNode()
   if (installed() && nativeLoads()) return
+  // npm ci would empty the folder that a link leads to, which is somebody else's.
+  if (lstatSync(inRoot("node_modules"), { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    give("node_modules is a link, and what it leads to is not what package-lock.json names. Remove the link, or install there.")
+  }
   say("Installing dependencies (npm ci; a minute or two, once) ...")
   const { error, status } = run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"])
   if (error !== undefined) give(`npm could not be started: ${error.message}`)
