@@ -1,9 +1,19 @@
 // Runs a program of test/ that works with the built daemon.
 import { spawn } from "node:child_process"
-import { rmSync } from "node:fs"
+import { readFileSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { ensureBuilt, ensureDependencies, root } from "./ensure.mjs"
+
+/** In the bundle each file still knows where it lies. */
+const knownPlaces = {
+  name: "known-places",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
+      loader: "ts"
+    }))
+}
 
 /**
  * Installs and builds where needed, bundles `source` (a path below the root) and runs it to its end, whose exit code becomes
@@ -15,19 +25,17 @@ export const runBundled = async (source, args, moreArgs = () => []) => {
   const all = [...args, ...moreArgs()]
   // Not before it is there.
   const { build } = await import("esbuild")
-  const file = join(root, source)
   // Below node_modules the packages are found, and nothing is published or linted.
   const bundle = join(root, "node_modules", ".cache", `${basename(source, ".ts")}.${process.pid}.mjs`)
   await build({
-    entryPoints: [file],
+    entryPoints: [join(root, source)],
     outfile: bundle,
     bundle: true,
     packages: "external",
     format: "esm",
     platform: "node",
     target: "node20.19",
-    // The files that ask where they are lie as deep as this one.
-    define: { "import.meta.url": JSON.stringify(pathToFileURL(file).href) },
+    plugins: [knownPlaces],
     logLevel: "warning"
   })
 
