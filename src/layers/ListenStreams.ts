@@ -5,12 +5,20 @@ import type { JsonObject, RequestId } from "../domain/JsonRpc.ts"
 import { classify } from "../domain/JsonRpc.ts"
 import type { ListenFilter } from "../domain/ListenFilter.ts"
 import { acknowledged, listenResult, tagged, wants } from "../domain/ListenFilter.ts"
+import { TooManyListens } from "../services/ModernCalls.ts"
 import type { StreamableCall } from "./StreamableCall.ts"
 
 interface Listener {
   readonly id: RequestId
   readonly filter: ListenFilter
   readonly channel: StreamableCall
+}
+
+/** A resource that streams of a grant want to hear of. */
+interface Wanted {
+  streams: number
+  /** Whether a child of the grant has granted it. */
+  isSubscribed: boolean
 }
 
 /** Streams of one grant; each holds a connection. */
@@ -22,6 +30,7 @@ const maxStreams = 32
  */
 export class ListenStreams {
   private readonly open = new Map<GrantId, Set<Listener>>()
+  private readonly wanted = new Map<GrantId, Map<string, Wanted>>()
   private readonly told: () => JsonObject
   private readonly makeChannel: (id: RequestId) => StreamableCall
   private isOver = false
@@ -37,13 +46,14 @@ export class ListenStreams {
   }
 
   /** A stream that begins with what it will carry. It ends with its scope, its grant, or the daemon. */
-  attach(grantId: GrantId, id: RequestId, filter: ListenFilter): Effect.Effect<StreamableCall, never, Scope.Scope> {
-    const opened = Effect.sync(() => {
+  attach(grantId: GrantId, id: RequestId, filter: ListenFilter): Effect.Effect<StreamableCall, TooManyListens, Scope.Scope> {
+    const opened = Effect.suspend(() => {
+      if (this.isFull(grantId)) return new TooManyListens()
       const listener: Listener = { id, filter, channel: this.makeChannel(id) }
       listener.channel.interim(acknowledged(filter, id))
       if (this.isOver) this.end(listener)
       else this.open.set(grantId, (this.open.get(grantId) ?? new Set()).add(listener))
-      return listener
+      return Effect.succeed(listener)
     })
     return Effect.map(Effect.acquireRelease(opened, (listener) => Effect.sync(() => this.remove(grantId, listener))), ({ channel }) => channel)
   }
@@ -59,9 +69,28 @@ export class ListenStreams {
     }
   }
 
-  /** The resources that the grant's streams want to hear of. */
-  uris(grantId: GrantId): ReadonlySet<string> {
-    return new Set([...this.open.get(grantId) ?? []].flatMap(({ filter }) => filter.resourceSubscriptions))
+  /** One more stream wants to hear of a resource; it says there whether a child has granted that. */
+  want(grantId: GrantId, uri: string): Wanted {
+    const ofGrant = this.wanted.get(grantId) ?? new Map<string, Wanted>()
+    const wanted = ofGrant.get(uri) ?? { streams: 0, isSubscribed: false }
+    wanted.streams++
+    this.wanted.set(grantId, ofGrant.set(uri, wanted))
+    return wanted
+  }
+
+  /** One fewer. True where it was the last, and a child would go on telling. */
+  unwant(grantId: GrantId, uri: string): boolean {
+    const ofGrant = this.wanted.get(grantId)
+    const wanted = ofGrant?.get(uri)
+    if (ofGrant === undefined || wanted === undefined || --wanted.streams > 0) return false
+    ofGrant.delete(uri)
+    if (ofGrant.size === 0) this.wanted.delete(grantId)
+    return wanted.isSubscribed
+  }
+
+  /** The resources that a child of the grant is subscribed to, and its next one must be. */
+  subscriptions(grantId: GrantId): ReadonlyArray<string> {
+    return [...this.wanted.get(grantId) ?? []].flatMap(([uri, { isSubscribed }]) => isSubscribed ? [uri] : [])
   }
 
   isOpen(grantId: GrantId): boolean {

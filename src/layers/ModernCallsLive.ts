@@ -1,3 +1,4 @@
+import type { Scope } from "effect"
 import { Effect, Either, Layer, Option, PubSub, Queue } from "effect"
 import { bridgedCapabilities, discoverResult, listTtlMs } from "../domain/Discovery.ts"
 import { requestOf } from "../domain/Handshake.ts"
@@ -42,7 +43,7 @@ const make = Effect.gen(function*() {
   const told = () => snapshot.current().told
   const children = makeModernChildren(core, config.maxCallsPerSession)
   const rounds = yield* makeRounds(yield* Sealing, yield* Deadlines, told)
-  const toolHeaders = makeToolHeaders(children.ask)
+  const checkHeaders = makeToolHeaders(children.ask)
   const { listens } = core
 
   // Of a program that nobody has named a child must say what it can do. One that cannot be started must not turn clients away.
@@ -63,7 +64,7 @@ const make = Effect.gen(function*() {
   const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, params: ReadonlyMap<string, string>, made: Made) {
     const { request } = envelope
     if (request.method === "tools/call") {
-      const wrong = yield* toolHeaders.check(grant, request, params)
+      const wrong = yield* checkHeaders(grant, request, params)
       if (wrong !== undefined) return yield* new ModernRefusal({ refused: { status: 400, code: ModernErrorCode.headerMismatch, message: wrong } })
     }
     const isExclusive = config.childInteractive && mayAsk(request.method)
@@ -98,15 +99,17 @@ const make = Effect.gen(function*() {
       isFirst ? Effect.map(sink.resume(envelope, responses), () => made(sink, cancel)) : uselessState))
   })
 
-  const subscribe = (grant: Grant, uri: string): Effect.Effect<boolean> =>
-    listens.uris(grant.id).has(uri)
-      ? Effect.succeed(true)
-      : children.ask(grant, requestOf({ subscribe: uri })).pipe(Effect.map((response) => "result" in response), Effect.orElseSucceed(() => false))
-  const unsubscribe = (grant: Grant, uris: ReadonlyArray<string>) =>
-    Effect.whenEffect(
-      Effect.forEach(uris.filter((uri) => !listens.uris(grant.id).has(uri)), (uri) => Effect.ignore(children.ask(grant, requestOf({ unsubscribe: uri }))), { discard: true }),
-      children.isUp(grant)
-    )
+  /** Whether the grant's shared child tells of the resource, as long as the scope is open. */
+  const subscribe = (grant: Grant, uri: string): Effect.Effect<boolean, never, Scope.Scope> =>
+    Effect.acquireRelease(
+      Effect.sync(() => listens.want(grant.id, uri)),
+      () => Effect.suspend(() => listens.unwant(grant.id, uri) ? children.tell(grant, requestOf({ unsubscribe: uri })) : Effect.void)
+    ).pipe(Effect.flatMap((wanted) =>
+      wanted.isSubscribed ? Effect.succeed(true) : children.ask(grant, requestOf({ subscribe: uri })).pipe(
+        Effect.map((response) => wanted.isSubscribed ||= "result" in response),
+        Effect.orElseSucceed(() => false)
+      )
+    ))
 
   const ended = yield* PubSub.subscribe(grants.ended)
   yield* Queue.take(ended).pipe(
@@ -143,8 +146,9 @@ const make = Effect.gen(function*() {
         yield* known(grant)
         const kept = honoured(filter, bridgedCapabilities(told(), config.childInteractive))
         const resourceSubscriptions = yield* Effect.filter(kept.resourceSubscriptions, (uri) => subscribe(grant, uri))
-        yield* Effect.addFinalizer(() => unsubscribe(grant, resourceSubscriptions))
         const channel = yield* listens.attach(grant.id, id, { ...kept, resourceSubscriptions })
+        // One that has ended since has closed the streams that it had.
+        if (!(yield* grants.isLive(grant.id))) listens.closeOf(grant.id)
         return yield* channel.stream([])
       })
   })

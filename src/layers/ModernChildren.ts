@@ -1,6 +1,5 @@
 import { Deferred, Effect, Option, Ref } from "effect"
 import { version } from "../domain/Build.ts"
-import { requestOf } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
 import type { JsonObject, Request } from "../domain/JsonRpc.ts"
@@ -37,7 +36,7 @@ const maxTries = 5
  * The children of grants that serve 2026-07-28. They are sessions of the one table, with its slots, rotation and idleness,
  * but without row and id: when the child goes the session is over, and the next request starts another.
  */
-export const makeModernChildren = ({ admit, listens, table }: SessionCore["Type"], maxCalls: number) => {
+export const makeModernChildren = ({ admit, table }: SessionCore["Type"], maxCalls: number) => {
   const uses = { mark: () => {} }
   const callShared = makeSessionCalls(table, admit, uses, maxCalls)
   const callExclusive = makeSessionCalls(table, admit, uses, 1)
@@ -63,18 +62,14 @@ export const makeModernChildren = ({ admit, listens, table }: SessionCore["Type"
     }
     return admit(newcomer, { _tag: "New", initialize: initializeOf(kind) }, existing)
   }
-  /** The grant's child for any number of requests; it is started where there is none, and then knows what the grant listens to. */
+  /** The grant's child for any number of requests; it is started where there is none. */
   const shared = (grant: Grant): Effect.Effect<SessionEntry, OpenError> =>
     Effect.gen(function*() {
       const known = yield* usable(keys.get(grant.id)?.modern)
       if (Option.isSome(known)) return known.value
-      const { entry, isNew } = yield* open(grant, "modern", (registry) =>
+      const { entry } = yield* open(grant, "modern", (registry) =>
         Option.fromNullable(Registry.ofGrant(registry, grant.id).find((other) => other.openedBy === "modern" && isUsable(other))))
       keysOf(grant.id).modern = entry.key
-      if (isNew) {
-        yield* Effect.forEach(listens.uris(grant.id), (uri) =>
-          Effect.ignore(callShared(entry, requestOf({ subscribe: uri }), grant.id, () => new CallChannel(false))), { discard: true })
-      }
       return entry
     })
   /** One that has no call, else a new one. Somebody else may take it until the call is made. */
@@ -110,7 +105,12 @@ export const makeModernChildren = ({ admit, listens, table }: SessionCore["Type"
     /** Returns when the grant's shared child is up. */
     start: (grant: Grant): Effect.Effect<void, OpenError | SessionEnded> =>
       Effect.flatMap(shared(grant), ({ handle }) => Effect.asVoid(Deferred.await(handle.ready))),
-    isUp: (grant: Grant): Effect.Effect<boolean> => Effect.map(usable(keys.get(grant.id)?.modern), Option.isSome),
+    /** The same, to the grant's shared child if it is up; nobody waits for the answer. */
+    tell: (grant: Grant, request: Request): Effect.Effect<void> =>
+      Effect.flatMap(usable(keys.get(grant.id)?.modern), Option.match({
+        onNone: () => Effect.void,
+        onSome: (entry) => entry.state._tag === "Live" ? Effect.ignore(callShared(entry, request, grant.id, () => new CallChannel(false))) : Effect.void
+      })),
     cancel: (key: SessionKey, sink: CallSink): Effect.Effect<void> =>
       Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
         onNone: () => Effect.void,

@@ -72,6 +72,7 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
       const startOptions = {
         label: key.slice(0, 12),
         onSpawn: processes.register,
+        subscriptions: outlet.subscriptions,
         onUnrelated: (line: string, from: Child) => {
           if (running?.isCurrent(from) === true) outlet.publish(line)
         },

@@ -62,6 +62,7 @@ const make = Effect.gen(function*() {
         // Another run of the child's program tells by its own notifications.
         tell: () => false,
         takesRequests: false,
+        subscriptions: () => openedBy === "modern" ? listens.subscriptions(grantId) : [],
         watch: () => Effect.void,
         // The streams are the grant's, and outlive its children.
         park: () => {},
@@ -73,6 +74,7 @@ const make = Effect.gen(function*() {
         publish: (line) => streams.publish(key, line),
         tell: (line) => streams.tell(key, line),
         takesRequests: true,
+        subscriptions: () => [],
         watch: (opened) => streams.watch(key, opened),
         park: () => streams.park(key),
         close: () => streams.close(key)

@@ -1,6 +1,6 @@
 import type { Scope } from "effect"
 import { Data, Effect, Option } from "effect"
-import type { Handshake } from "../domain/Handshake.ts"
+import type { Change, Handshake } from "../domain/Handshake.ts"
 import { after, initialized, requestOf } from "../domain/Handshake.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { isObject } from "../domain/JsonRpc.ts"
@@ -11,6 +11,7 @@ import { SessionRows } from "../services/SessionRows.ts"
 import type { OpenError } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded } from "../services/Sessions.ts"
 import { CallChannel } from "./CallChannel.ts"
+import type { Outlet } from "./SessionOutlet.ts"
 import type { SessionStart, Started, StartRequest } from "./SessionStart.ts"
 import type { SessionEntry } from "./SessionTable.ts"
 
@@ -28,7 +29,7 @@ export interface Opened {
 /** The session cannot go on with the child that there is now. */
 export class CannotResume extends Data.TaggedError("CannotResume") {}
 
-export type StartOptions = Pick<StartRequest, "label" | "onSpawn" | "onUnrelated" | "asking">
+export type StartOptions = Pick<StartRequest, "label" | "onSpawn" | "onUnrelated" | "asking"> & Pick<Outlet, "subscriptions">
 
 export const makeSessionOpening = (start: SessionStart) =>
   Effect.gen(function*() {
@@ -50,13 +51,14 @@ export const makeSessionOpening = (start: SessionStart) =>
         if (openedBy !== "client") yield* first.generation.notify(initialized)
         // What a client's parameters of initialize may have changed of it counts for no other client.
         if (openedBy === "modern" || snapshot.current().isGuess) yield* snapshot.learn(first.result)
-        if (openedBy !== "exclusive" || !isObject(first.result.capabilities) || !("logging" in first.result.capabilities)) {
-          return { first, handshake, crashes: [] }
-        }
-        // Which messages a client wants it says with each request.
-        const everything = { logLevel: "debug" }
-        yield* first.generation.begin(requestOf(everything), () => Effect.void, new CallChannel(false))
-        return { first, handshake: after(handshake, everything), crashes: [] }
+        const hasLog = isObject(first.result.capabilities) && "logging" in first.result.capabilities
+        const changes: ReadonlyArray<Change> = [
+          // Which messages a client wants it says with each request.
+          ...(openedBy === "exclusive" && hasLog ? [{ logLevel: "debug" }] : []),
+          ...options.subscriptions().map((subscribe) => ({ subscribe }))
+        ]
+        yield* Effect.forEach(changes, (change) => first.generation.begin(requestOf(change), () => Effect.void, new CallChannel(false)), { discard: true })
+        return { first, handshake: changes.reduce(after, handshake), crashes: [] }
       })
 
     const reopen = (entry: SessionEntry, options: StartOptions, scope: Scope.Scope): Effect.Effect<Opened, OpenError | SessionEnded | CannotResume> =>

@@ -10,6 +10,8 @@ export interface Outlet {
   readonly tell: (line: string) => boolean
   /** Whether requests of the child can go there. */
   readonly takesRequests: boolean
+  /** Resources that a first child must be subscribed to. */
+  readonly subscriptions: () => ReadonlyArray<string>
   /** `opened` hears of each stream that opens there, until the scope closes. */
   readonly watch: (opened: () => void) => Effect.Effect<void, never, Scope.Scope>
   /** The session has given its child up, and may come back. */

@@ -42,8 +42,8 @@ export interface Play {
   mode: "up" | "spawn fails" | "exits" | "silent" | "refuses initialize"
   /** Whether children answer calls by themselves. What a broker asks while it replays a handshake is always answered. */
   answers: boolean
-  /** What children answer to these methods whatever `answers` says; with `error`, an error. */
-  readonly results: Map<string, (params: Json) => Json>
+  /** What children answer to these methods whatever `answers` says; with `error`, an error; `later` is for the test to answer. */
+  readonly results: Map<string, (params: Json) => Json | "later">
   server: Server
   /** Milliseconds that a child takes to stop when it is asked to. One that has not come up stops at once. */
   stopTakes: number
@@ -107,6 +107,7 @@ const start = (play: Play, token: string, label: string) =>
         return greet(id, params as Json)
       }
       const result = play.results.get(String(method))?.(params as Json ?? {})
+      if (result === "later") return
       if (result !== undefined) return child.emit({ jsonrpc: "2.0", id, ...("error" in result ? result : { result }) })
       if (play.answers || replayed.has(String(method))) child.emit({ jsonrpc: "2.0", id, result: { method, params: params ?? null } })
     }
