@@ -24,7 +24,7 @@ const listRequest = (cursor: string | undefined): Request => ({
  */
 export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.Effect<JsonObject, CallError>) => {
   let known: ReadonlyMap<string, ReadonlyArray<HeaderParam>> = new Map()
-  let readAgainAt = 0
+  let readAt = -Infinity
 
   const read = (grant: Grant, cursor: string | undefined, page: number): Effect.Effect<ReadonlyArray<unknown>, CallError> =>
     Effect.flatMap(ask(grant, listRequest(cursor)), ({ result }) => {
@@ -32,25 +32,28 @@ export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.
       const next = isObject(result) ? result.nextCursor : undefined
       return typeof next !== "string" || page >= maxPages ? Effect.succeed(tools) : Effect.map(read(grant, next, page + 1), (more) => [...tools, ...more])
     })
-  const refresh = (grant: Grant) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      now < readAgainAt ? Effect.void : Effect.map(read(grant, undefined, 1), (tools) => {
-        known = new Map(tools.flatMap((tool) => {
-          if (!isObject(tool) || typeof tool.name !== "string") return []
-          const params = headerParamsOf(tool.inputSchema)
-          return params.length === 0 ? [] : [[tool.name, params] as const]
-        }))
-        readAgainAt = now + listTtlMs
+  const refresh = (grant: Grant, now: number) =>
+    Effect.map(read(grant, undefined, 1), (tools) => {
+      known = new Map(tools.flatMap((tool) => {
+        if (!isObject(tool) || typeof tool.name !== "string") return []
+        const params = headerParamsOf(tool.inputSchema)
+        return params.length === 0 ? [] : [[tool.name, params] as const]
       }))
-
-  return {
-    /** The sentence for a call whose headers do not repeat its arguments, or nothing. */
-    check: (grant: Grant, { params }: Request, headers: ReadonlyMap<string, string>): Effect.Effect<string | undefined, CallError> =>
-      Effect.map(refresh(grant), () => {
-        const annotations = typeof params?.name === "string" ? known.get(params.name) : undefined
-        return annotations === undefined ? undefined : checkParams(annotations, isObject(params?.arguments) ? params.arguments : undefined, headers)
-      }),
-    /** The child's tools have changed. */
-    forget: (): void => void (readAgainAt = 0)
+      readAt = now
+    })
+  const problem = ({ params }: Request, headers: ReadonlyMap<string, string>): string | undefined => {
+    const annotations = typeof params?.name === "string" ? known.get(params.name) : undefined
+    return annotations === undefined ? undefined : checkParams(annotations, isObject(params?.arguments) ? params.arguments : undefined, headers)
   }
+
+  /** The sentence for a call whose headers do not repeat its arguments, or nothing. Nobody is refused for what the child said a while ago. */
+  return (grant: Grant, request: Request, headers: ReadonlyMap<string, string>): Effect.Effect<string | undefined, CallError> =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      const isFresh = now < readAt + listTtlMs
+      if (!isFresh) yield* refresh(grant, now)
+      if (!isFresh || problem(request, headers) === undefined) return problem(request, headers)
+      yield* refresh(grant, now)
+      return problem(request, headers)
+    })
 }

@@ -1,0 +1,80 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, TestClock } from "effect"
+import { ModernCalls } from "../../src/services/ModernCalls.ts"
+import { FakeChildren } from "../fakes/FakeChildren.ts"
+import { fakeGrant } from "../fakes/FakeGrants.ts"
+import { envelope, got, testModern } from "../fakes/TestModern.ts"
+import { responseTo } from "../fakes/TestSessions.ts"
+
+const [anna, ben] = [fakeGrant("1"), fakeGrant("2")]
+const tool = (name: string, header?: string) => ({
+  name,
+  inputSchema: { type: "object", properties: { region: { type: "string", ...(header === undefined ? {} : { "x-mcp-header": header }) } } }
+})
+/** A call of a tool with its argument `region`, and the headers that came along. */
+const callTool = (name: string, headers: Readonly<Record<string, string>> = {}, grant = anna) =>
+  Effect.flatMap(ModernCalls, (calls) => calls.call(grant, envelope("tools/call", { params: { name, arguments: { region: "eu" } } }), new Map(Object.entries(headers)))).pipe(
+    Effect.flatMap(responseTo),
+    Effect.map((response) => "error" in response ? (response["error"] as { readonly code: number }).code : "result"),
+    Effect.catchTag("ModernRefusal", ({ refused }) => Effect.succeed(refused.code))
+  )
+const lists = Effect.map(FakeChildren, ({ children }) => children.flatMap((child) => got(child, "tools/list")))
+const calls = Effect.map(FakeChildren, ({ children }) => children.flatMap((child) => got(child)).length)
+
+describe("headers that repeat a tool's arguments", () => {
+  it.effect("are wanted where the tool says so; what is refused does not reach the child", () =>
+    Effect.gen(function*() {
+      ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [tool("plain"), tool("marked", "Region")] }))
+      assert.deepStrictEqual([yield* callTool("plain"), yield* callTool("marked", { region: "eu" }), yield* callTool("unknown")], ["result", "result", "result"])
+      assert.strictEqual(yield* calls, 3)
+      assert.deepStrictEqual([yield* callTool("marked"), yield* callTool("marked", { region: "us" })], [-32020, -32020])
+      assert.strictEqual(yield* calls, 3)
+    }).pipe(Effect.provide(testModern())))
+
+  it.effect("are read from all pages, once for all users, and anew when clients read their lists anew", () =>
+    Effect.gen(function*() {
+      ;(yield* FakeChildren).results.set("tools/list", ({ cursor }) => cursor === undefined ? { tools: [tool("plain")], nextCursor: "2" } : { tools: [tool("marked", "Region")] })
+      for (const grant of [anna, ben, anna]) assert.strictEqual(yield* callTool("marked", { region: "eu" }, grant), "result")
+      assert.deepStrictEqual((yield* lists).map(({ params }) => params), [{}, { cursor: "2" }])
+      yield* TestClock.adjust("5 minutes")
+      yield* callTool("plain")
+      assert.strictEqual((yield* lists).length, 4)
+    }).pipe(Effect.provide(testModern())))
+
+  it.effect("of a list without an end are read for so many pages", () =>
+    Effect.gen(function*() {
+      ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [], nextCursor: "again" }))
+      assert.strictEqual(yield* callTool("plain"), "result")
+      assert.strictEqual((yield* lists).length, 20)
+    }).pipe(Effect.provide(testModern())))
+
+  it.effect("refuse nobody for what a tool has wanted before: the list is read again first", () =>
+    Effect.gen(function*() {
+      const { results } = yield* FakeChildren
+      results.set("tools/list", () => ({ tools: [tool("marked", "Region")] }))
+      yield* callTool("marked", { region: "eu" })
+      results.set("tools/list", () => ({ tools: [tool("marked", "Zone")] }))
+      assert.strictEqual(yield* callTool("marked", { zone: "eu" }), "result")
+      assert.strictEqual(yield* callTool("marked", { region: "eu" }), -32020)
+    }).pipe(Effect.provide(testModern())))
+
+  it.effect("are nothing where the list cannot be had: the call gets the child's own answer", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      for (const result of [{ error: { code: -32603, message: "no list" } }, { tools: "none" }, { tools: [null, 7, { name: 7 }, { name: "x", inputSchema: "y" }] }]) {
+        play.results.set("tools/list", () => result)
+        assert.strictEqual(yield* callTool("marked"), "result")
+        yield* TestClock.adjust("5 minutes")
+      }
+      play.children[0]?.crash()
+      play.mode = "spawn fails"
+      assert.strictEqual((yield* Effect.flip(callTool("marked")))._tag, "StartFailed")
+    }).pipe(Effect.provide(testModern())))
+
+  it.effect("are not wanted of tools that nobody may call, and such a call reaches no child", () =>
+    Effect.gen(function*() {
+      ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [tool("download_release_attachment", "Region")] }))
+      for (const headers of [{}, { region: "eu" }]) assert.strictEqual(yield* callTool("download_release_attachment", headers), -32602)
+      assert.strictEqual(yield* calls, 0)
+    }).pipe(Effect.provide(testModern())))
+})
