@@ -57,7 +57,8 @@ const make = Effect.gen(function*() {
     openedBy === "modern" || openedBy === "exclusive"
       ? {
         open: () => {},
-        isOpen: () => listens.isOpen(grantId),
+        // Any other child serves a call as well as one that had a call to itself.
+        isOpen: () => openedBy === "modern" && listens.isOpen(grantId),
         publish: (line) => listens.publish(grantId, line),
         // Another run of the child's program tells by its own notifications.
         tell: () => false,

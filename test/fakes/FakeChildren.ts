@@ -45,6 +45,8 @@ export interface Play {
   /** What children answer to these methods whatever `answers` says; with `error`, an error; `later` is for the test to answer. */
   readonly results: Map<string, (params: Json) => Json | "later">
   server: Server
+  /** What every line to a child waits for, as for a full pipe. */
+  pipe: Effect.Effect<void>
   /** Milliseconds that a child takes to stop when it is asked to. One that has not come up stops at once. */
   stopTakes: number
 }
@@ -129,7 +131,7 @@ const start = (play: Play, token: string, label: string) =>
       exited: Deferred.await(exited),
       takeLines: Effect.map(lines.takeAll, ([taken]) => taken),
       send: (line) =>
-        Effect.suspend(() => {
+        Effect.flatMap(play.pipe, () => {
           if (!child.alive) return gone
           const message = JSON.parse(line) as Json
           child.received.push(message)
@@ -146,6 +148,7 @@ export const FakeChildrenLive = Layer.effectContext(Effect.sync(() => {
     answers: true,
     results: new Map(),
     server: { name: "fake", version: "1", capabilities: { tools: { listChanged: true }, tasks: {} } },
+    pipe: Effect.void,
     stopTakes: 0
   }
   return Context.make(FakeChildren, play).pipe(

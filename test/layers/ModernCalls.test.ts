@@ -81,6 +81,23 @@ describe("the child of a grant", () => {
       assert.deepStrictEqual([play.children.length, got(child, "tools/list").length], [1, 1])
     }).pipe(Effect.provide(testModern())))
 
+  it.effect("is told of a client that goes while the child is being written to", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      yield* ask(anna, toolCall(0))
+      play.answers = false
+      const latch = yield* Effect.makeLatch(false)
+      play.pipe = latch.await
+      const asking = yield* Effect.fork(call(anna, toolCall(1)))
+      yield* settled
+      yield* Fiber.interruptFork(asking)
+      yield* settled
+      yield* latch.open
+      yield* Fiber.await(asking)
+      const [child] = play.children
+      assert.deepStrictEqual(cancelledAt(child), [got(child)[1]?.id])
+    }).pipe(Effect.provide(testModern())))
+
   it.effect("that ended between requests is followed by another; what was in flight gets an error", () =>
     Effect.gen(function*() {
       const play = yield* FakeChildren

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
+import { ModernCalls } from "../../src/services/ModernCalls.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
 import { FakeGrants, fakeGrant } from "../fakes/FakeGrants.ts"
-import { accept, answer, answersAt, ask, call, cancelledAt, envelope, form, got, kinds, question, roundOf, rowCount, testInteractive, toolCall } from "../fakes/TestModern.ts"
+import { accept, answer, answersAt, ask, call, cancelledAt, envelope, filter, form, got, kinds, question, roundOf, rowCount, testInteractive, toolCall } from "../fakes/TestModern.ts"
 import { messagesOf, responseTo } from "../fakes/TestSessions.ts"
 
 const [anna, annaAgain] = [fakeGrant("1"), fakeGrant("1", "client", 2)]
@@ -82,6 +83,19 @@ describe("a child that may ask", () => {
       yield* roundOf(calling)
       assert.strictEqual((yield* Effect.flip(call(annaAgain, toolCall(1))))._tag, "SessionsFull")
     }).pipe(Effect.provide(testInteractive({ maxSessionsPerUser: 1 }))))
+})
+
+describe("a stateful program", () => {
+  it.scoped("keeps its shared child for a listen stream, and none that has a call to itself", () =>
+    Effect.gen(function*() {
+      yield* (yield* ModernCalls).listen(anna, 1, filter())
+      yield* ask(anna, toolCall(1))
+      assert.deepStrictEqual(yield* kinds, ["exclusive", "modern"])
+      yield* TestClock.adjust("16 minutes")
+      assert.deepStrictEqual(yield* kinds, ["modern"])
+      yield* TestClock.adjust("4 hours")
+      assert.deepStrictEqual(yield* kinds, [])
+    }).pipe(Effect.provide(testInteractive({ childStateful: true }))))
 })
 
 describe("log messages of a child that has one call", () => {
