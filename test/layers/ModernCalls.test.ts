@@ -174,6 +174,22 @@ describe("slots", () => {
     }).pipe(Effect.provide(testModern({ maxStartsPerMinute: 2 }))))
 })
 
+describe("calls of one grant", () => {
+  it.effect("are as many at once as a session may have; one more is refused, and another grant has its own", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      play.results.clear()
+      play.answers = false
+      const list = (id: number) => call(anna, envelope("resources/list", { id }))
+      yield* list(1)
+      const second = yield* list(2)
+      assert.deepInclude(yield* Effect.flip(list(3)), { _tag: "SessionBusy", limit: 2 })
+      yield* call(annaAgain, envelope("resources/list"))
+      yield* second.cancel
+      yield* list(4)
+    }).pipe(Effect.provide(testModern({ maxCallsPerSession: 2 }))))
+})
+
 describe("beside the sessions of the other era", () => {
   it.effect("a request without a session id finds none of these children", () =>
     Effect.gen(function*() {

@@ -63,8 +63,8 @@ type Step =
   | { readonly what: "ask" | "answer" | "finish" | "steal" | "go" | "take back"; readonly talk: number; readonly by: number }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ what: fc.constant("call" as const), grant: fc.nat(2) }),
-  fc.record({ what: fc.constantFrom("ask" as const, "ask" as const, "answer" as const, "answer" as const, "finish" as const, "steal" as const, "go" as const, "take back" as const), talk: fc.nat(6), by: fc.nat(6) })
+  fc.record({ what: fc.constant("call" as const), grant: fc.constantFrom(0, 0, 0, 1, 2) }),
+  fc.record({ what: fc.constantFrom("ask" as const, "ask" as const, "answer" as const, "steal" as const, "steal" as const, "finish" as const, "go" as const, "take back" as const), talk: fc.nat(3), by: fc.nat(3) })
 )
 
 /** Everything is asked under the same id, and answered by content that names the call. */

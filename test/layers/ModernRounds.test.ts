@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Duration, Effect, TestClock } from "effect"
 import type { FakeChild } from "../fakes/FakeChildren.ts"
 import { FakeChildren } from "../fakes/FakeChildren.ts"
 import { fakeGrant } from "../fakes/FakeGrants.ts"
@@ -161,6 +161,19 @@ describe("a state", () => {
       yield* settled
       assert.notInclude(yield* kinds, "exclusive")
     }).pipe(Effect.provide(testInteractive())))
+
+  it.effect("outlives its call, which may take only so long whoever answers: the child is told, and the retry hears why", () =>
+    Effect.gen(function*() {
+      const { child, retry } = yield* asked()
+      yield* TestClock.adjust("4 minutes")
+      const second = yield* call(anna, retry())
+      child?.emit(question("r"))
+      const { requestState } = yield* roundOf(second)
+      yield* TestClock.adjust("3 minutes")
+      assert.deepStrictEqual(cancelledAt(child), [got(child)[0]?.id])
+      assert.strictEqual(codeOf(yield* ask(anna, retry({ requestState }))), -32603)
+      assert.deepStrictEqual(answersAt(child), [["q", accept({ a: 1 })]])
+    }).pipe(Effect.provide(testInteractive({ callTimeoutMax: Duration.minutes(6) }))))
 
   it.effect("means nothing to the next run of the broker", () =>
     Effect.gen(function*() {
