@@ -43,7 +43,7 @@ const make = Effect.gen(function*() {
   const told = () => snapshot.current().told
   const children = makeModernChildren(core, config.maxCallsPerSession)
   const rounds = yield* makeRounds(yield* Sealing, yield* Deadlines, told)
-  const checkHeaders = makeToolHeaders(children.ask)
+  const checkHeaders = makeToolHeaders(children.ask, yield* Effect.scope)
   const { listens } = core
 
   // Of a program that nobody has named a child must say what it can do. One that cannot be started must not turn clients away.

@@ -1,3 +1,4 @@
+import type { Scope } from "effect"
 import { Clock, Effect } from "effect"
 import { listTtlMs } from "../domain/Discovery.ts"
 import type { JsonObject, Request } from "../domain/JsonRpc.ts"
@@ -6,6 +7,7 @@ import type { HeaderParam } from "../domain/ModernParams.ts"
 import { checkParams, headerParamsOf } from "../domain/ModernParams.ts"
 import type { Grant } from "../services/Grants.ts"
 import type { CallError } from "../services/Sessions.ts"
+import { makeSingleFlight } from "./SingleFlight.ts"
 
 /** A list of tools that goes on for longer is not read to its end. */
 const maxPages = 20
@@ -22,7 +24,9 @@ const listRequest = (cursor: string | undefined): Request => ({
  * parameters). Tools are a matter of the child's program: whoever calls first has the list read, and it is good for as
  * long as clients may keep theirs.
  */
-export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.Effect<JsonObject, CallError>) => {
+export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.Effect<JsonObject, CallError>, owner: Scope.Scope) => {
+  // One for each grant: that another one's child does not come up is no reason.
+  const flights = makeSingleFlight<void, CallError>(owner)
   let known: ReadonlyMap<string, ReadonlyArray<HeaderParam>> = new Map()
   let readAt = -Infinity
 
@@ -33,14 +37,14 @@ export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.
       return typeof next !== "string" || page >= maxPages ? Effect.succeed(tools) : Effect.map(read(grant, next, page + 1), (more) => [...tools, ...more])
     })
   const refresh = (grant: Grant, now: number) =>
-    Effect.map(read(grant, undefined, 1), (tools) => {
+    flights.join(grant.id, "tools/list", Effect.map(read(grant, undefined, 1), (tools) => {
       known = new Map(tools.flatMap((tool) => {
         if (!isObject(tool) || typeof tool.name !== "string") return []
         const params = headerParamsOf(tool.inputSchema)
         return params.length === 0 ? [] : [[tool.name, params] as const]
       }))
       readAt = now
-    })
+    }))
   const problem = ({ params }: Request, headers: ReadonlyMap<string, string>): string | undefined => {
     const annotations = typeof params?.name === "string" ? known.get(params.name) : undefined
     return annotations === undefined ? undefined : checkParams(annotations, isObject(params?.arguments) ? params.arguments : undefined, headers)

@@ -41,6 +41,13 @@ describe("headers that repeat a tool's arguments", () => {
       assert.strictEqual((yield* lists).length, 4)
     }).pipe(Effect.provide(testModern())))
 
+  it.effect("are read once by all who call at once", () =>
+    Effect.gen(function*() {
+      ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [tool("marked", "Region")] }))
+      const answers = yield* Effect.forEach([1, 2, 3, 4], (n) => callTool("marked", n === 3 ? {} : { region: "eu" }), { concurrency: "unbounded" })
+      assert.deepStrictEqual([answers, (yield* lists).length], [["result", "result", -32020, "result"], 1])
+    }).pipe(Effect.provide(testModern())))
+
   it.effect("of a list without an end are read for so many pages", () =>
     Effect.gen(function*() {
       ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [], nextCursor: "again" }))
