@@ -9,10 +9,11 @@ export const maxWaiting = 1024 * 1024
 /** What passes between the pump of a child, which must never wait, and the one who answers a call. Where nobody takes it, it keeps the bounded rest. */
 export class CallChannel implements CallSink {
   readonly isStreamed: boolean
+  readonly ownsAsks = false
   private events: Array<CallEvent> = []
   private waiting = 0
   private waiter: Deferred.Deferred<void> | undefined
-  private elsewhere: ((line: string, final: boolean) => void) | undefined
+  private elsewhere: ((line: string, final: boolean) => boolean) | undefined
   private over = false
 
   constructor(isStreamed: boolean) {
@@ -23,14 +24,16 @@ export class CallChannel implements CallSink {
     return legacyAnswer(line, body, clientId, method)
   }
 
-  /** Something that precedes the response. */
-  interim(line: string): void {
-    if (this.over) return
-    if (this.elsewhere !== undefined) this.elsewhere(line, false)
-    else if (this.waiting + line.length <= maxWaiting) this.put({ line, final: false })
+  /** Something that precedes the response. False where too much waits already, and it is dropped. */
+  interim(line: string): boolean {
+    if (this.over) return false
+    if (this.elsewhere !== undefined) return this.elsewhere(line, false)
+    if (this.waiting + line.length > maxWaiting) return false
+    this.put({ line, final: false })
+    return true
   }
 
-  asked({ line }: Ask): Effect.Effect<void> {
+  asked({ line }: Ask): Effect.Effect<boolean> {
     return Effect.sync(() => this.interim(line))
   }
 
@@ -61,7 +64,7 @@ export class CallChannel implements CallSink {
   }
 
   /** From now on everything goes there at once, beginning with what waits; nobody takes any more. */
-  protected divert(to: (line: string, final: boolean) => void): void {
+  protected divert(to: (line: string, final: boolean) => boolean): void {
     this.elsewhere = to
     for (const { final, line } of this.taken()) to(line, final)
   }

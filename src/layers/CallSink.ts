@@ -29,7 +29,10 @@ export interface CallSink {
   readonly render: (answer: Answer) => string
   /** Progress under the client's token, a log message, or (without `notification`) what a legacy client was not told yet. */
   readonly interim: (line: string, notification?: Notification) => void
-  readonly asked: (ask: Ask) => Effect.Effect<void>
+  /** False where the client reads too slowly: it would never get it. */
+  readonly asked: (ask: Ask) => Effect.Effect<boolean>
+  /** Whether what the child asks during the call is a part of it, and ends with it. */
+  readonly ownsAsks: boolean
   /** The child asks no longer; `line` tells the client. */
   readonly withdrawn: (ask: Pick<Ask, "id">, line: string) => void
   /** The response; only the first counts. */

@@ -18,7 +18,7 @@ export interface AskingOptions {
   /** Whether the session's own stream is open. */
   readonly hasStream: () => boolean
   /** To the session's own stream. */
-  readonly publish: (line: string) => void
+  readonly publish: (line: string) => boolean
   /** A request of the child has come, or has been answered or given up. */
   readonly opened: Effect.Effect<void>
   readonly closed: Effect.Effect<void>
@@ -39,6 +39,7 @@ const idBytes = 24
 
 const unheard = "The client reads no stream: it can be asked where its POST accepts text/event-stream, or where it has a GET stream open."
 
+const unread = "The client does not read what it is sent."
 const homeless = "Nobody can be asked outside of a call."
 
 const keyOf = (id: RequestId): string => JSON.stringify(id)
@@ -129,10 +130,19 @@ export const makeChildAsks = (options: AskingOptions & {
     byChildId.set(keyOf(request.id), ask)
     return ask
   }
+  /** JSON.parse takes any depth, JSON.stringify overflows the stack. */
+  const attempt = (line: string, request: Request): OpenAsk | undefined => {
+    try {
+      return begin(line, request)
+    } catch {
+      return undefined
+    }
+  }
   const toCall = (ask: OpenAsk, call: InFlightCall): Effect.Effect<void> => {
     ask.call = call
-    return call.sink.asked(ask)
+    return Effect.flatMap(call.sink.asked(ask), (isTaken) => isTaken ? extendCalls(ask) : refuse(ask, unread))
   }
+  const toStream = (ask: OpenAsk): Effect.Effect<void> => publish(ask.line) ? extendCalls(ask) : refuse(ask, unread)
   /** Whether the client waits for answers, and reads nothing but those. */
   const readsNoStream = (): boolean => {
     const itsCalls = calls.all().filter(({ grantId }) => grantId !== undefined)
@@ -141,13 +151,11 @@ export const makeChildAsks = (options: AskingOptions & {
   const deliver = (ask: OpenAsk): Effect.Effect<void> =>
     Effect.suspend(() => {
       const call = phase === "serving" ? calls.likeliest(hasStream()) : undefined
-      if (call !== undefined) return Effect.zipRight(toCall(ask, call), extendCalls(ask))
-      if (phase === "serving" && hasStream()) publish(ask.line)
-      else {
-        waiting = [...waiting, ask]
-        if (phase === "serving" && !mayWait) return refuse(ask, homeless)
-        if (phase === "serving" && readsNoStream()) return refuse(ask, unheard)
-      }
+      if (call !== undefined) return toCall(ask, call)
+      if (phase === "serving" && hasStream()) return toStream(ask)
+      waiting = [...waiting, ask]
+      if (phase === "serving" && !mayWait) return refuse(ask, homeless)
+      if (phase === "serving" && readsNoStream()) return refuse(ask, unheard)
       return extendCalls(ask)
     })
   const takeWaiting = (): ReadonlyArray<OpenAsk> => {
@@ -168,7 +176,8 @@ export const makeChildAsks = (options: AskingOptions & {
         if (phase === "over") return Effect.void
         const no = refused(line, request)
         if (no !== undefined) return no
-        const ask = begin(line, request)
+        const ask = attempt(line, request)
+        if (ask === undefined) return reply(encodeError(request.id, ErrorCode.internal, "The request nests too deep to be passed on."))
         return opened.pipe(
           Effect.zipRight(deadlines.start(refuse(ask, "The client did not answer in time."))),
           Effect.flatMap((deadline) => {
@@ -201,10 +210,8 @@ export const makeChildAsks = (options: AskingOptions & {
           Effect.as(true)
         )
       }),
-    /** The session's own stream has opened: what waited for one goes there. */
-    onStream: (): void => {
-      for (const { line } of takeWaiting()) publish(line)
-    },
+    /** The session's own stream has opened: what waited for one goes there, as much as may wait for its reader. */
+    onStream: (): void => void (waiting = waiting.filter(({ line }) => !publish(line))),
     /** A call has begun whose stream can take what waited for one. */
     onCall: (call: InFlightCall): Effect.Effect<void> => {
       if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return Effect.void
@@ -213,6 +220,9 @@ export const makeChildAsks = (options: AskingOptions & {
     /** Another child takes over: what belongs to no call is asked no longer. */
     refuseUnrelated: (reason: string): Effect.Effect<void> =>
       Effect.suspend(() => Effect.forEach([...open.values()].filter(({ call }) => call === undefined), (ask) => refuse(ask, reason), { discard: true })),
+    /** A call is over that the requests of the child belonged to: nobody could answer them any more. */
+    refuseOf: (call: InFlightCall): Effect.Effect<void> =>
+      Effect.suspend(() => Effect.forEach([...open.values()].filter((ask) => ask.call === call), (ask) => refuse(ask, "The call is over."), { discard: true })),
     /** The child is gone: nothing is asked any more. */
     withdrawAll: (reason: string): Effect.Effect<void> =>
       Effect.suspend(() => {

@@ -58,15 +58,18 @@ export class EventLog implements KeptStream {
     return this.options.stream.stream
   }
 
-  /** Nothing that comes after the final one counts. */
-  put(line: string, final: boolean): void {
-    if (this.isOver || (!final && this.current !== undefined && this.waitingSize + line.length > maxWaiting)) return
+  /** Nothing that comes after the final one counts. False where its reader is too slow, and it is dropped. */
+  put(line: string, final: boolean): boolean {
+    if (this.isOver || (!final && this.current !== undefined && this.waitingSize + line.length > maxWaiting)) return false
     this.isOver = final
     const event = { seq: ++this.seq, line, final }
-    if (this.current === undefined) return this.keep(event)
-    this.waiting.push(event)
-    this.waitingSize += line.length
-    this.current.wake()
+    if (this.current === undefined) this.keep(event)
+    else {
+      this.waiting.push(event)
+      this.waitingSize += line.length
+      this.current.wake()
+    }
+    return true
   }
 
   /** Whether a reader that has got everything up to `seq` has nothing to wait for. */

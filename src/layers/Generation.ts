@@ -74,7 +74,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
       Effect.suspend(() => {
         if (!calls.remove(call)) return Effect.void
         // What an answer brings about is settled before anybody sees it.
-        const answered = Effect.sync(() => call.sink.complete(line))
+        const answered = Effect.zipRight(call.sink.ownsAsks ? asks.refuseOf(call) : Effect.void, Effect.sync(() => call.sink.complete(line)))
         return Effect.ensuring(Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled(outcome)), Effect.zipRight(answered, lookIfDrained))
       })
     const fail = (call: InFlightCall, message: string, outcome: Outcome = "given up") => settle(call, encodeError(call.clientId, ErrorCode.internal, message), outcome)

@@ -2,25 +2,38 @@ import { Effect, Either } from "effect"
 import type { Ask as Question } from "../domain/InputRequired.ts"
 import { askOf, declares, inputRequiredResult, isWellFormed, keysFor, needs, urlElicitations } from "../domain/InputRequired.ts"
 import type { JsonObject, Notification, RequestId } from "../domain/JsonRpc.ts"
-import { encodeError, encodeNotification, encodeResponse } from "../domain/JsonRpc.ts"
+import { encodeError, encodeNotification, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import { isAtLeast } from "../domain/LogLevels.ts"
-import type { Envelope } from "../domain/ModernEnvelope.ts"
+import type { ModernCaller } from "../domain/ModernCaller.ts"
 import { ModernErrorCode } from "../domain/ModernEnvelope.ts"
 import { modernAnswer } from "../domain/ModernResults.ts"
 import { replaceId } from "../domain/ResponseId.ts"
 import { visibleTools } from "../domain/ToolPolicy.ts"
 import type { Answer, Ask, CallSink } from "./CallSink.ts"
-import { progressToken } from "./InFlightCalls.ts"
 import type { StreamableCall } from "./StreamableCall.ts"
+
+/** Characters of a result that comes while nobody is there, until its retry. */
+const maxKept = 256 * 1024
+const tooLong = "Answered before the retry came, and longer than what is kept until then. The call has run."
+
+/** JSON.parse takes any depth, JSON.stringify overflows the stack. */
+const canBeWritten = (params: JsonObject): boolean => {
+  try {
+    return JSON.stringify(params) !== undefined
+  } catch {
+    return false
+  }
+}
 
 /** The HTTP request that waits for a call at the moment. The first one has made the call; later ones bring answers. */
 export interface Attached {
-  readonly envelope: Envelope
+  readonly caller: ModernCaller
+  /** What its state is sealed with: see `ModernRounds`. */
+  readonly identity: string
   readonly channel: StreamableCall
 }
 
-export interface ModernCallOptions {
-  readonly envelope: Envelope
+export interface ModernCallOptions extends Omit<Attached, "channel"> {
   /** Answers that came with the request itself: they meet questions by the keys that these get. */
   readonly given: ReadonlyMap<string, unknown>
   /** Whether log messages of the child can only be this call's. */
@@ -43,9 +56,10 @@ interface OpenQuestion {
  */
 export class ModernCallSink implements CallSink {
   readonly isStreamed = true
+  readonly ownsAsks = true
   /** The HTTP status of the result. */
   status = 200
-  private readonly first: Envelope
+  private readonly first: ModernCaller
   private readonly options: ModernCallOptions
   private attached: Attached
   private isAttached = true
@@ -56,9 +70,9 @@ export class ModernCallSink implements CallSink {
 
   constructor(options: ModernCallOptions) {
     this.options = options
-    this.first = options.envelope
+    this.first = options.caller
     this.given = new Map(options.given)
-    this.attached = { envelope: options.envelope, channel: options.makeChannel(options.envelope.request.id) }
+    this.attached = { caller: options.caller, identity: options.identity, channel: options.makeChannel(options.caller.id) }
   }
 
   /** What the request gets that is attached. */
@@ -75,14 +89,17 @@ export class ModernCallSink implements CallSink {
    * A retry takes the call up, and hands the child what the client has answered; a question without a proper answer stays
    * open. What the child has said while there was nobody, and what needs no answer, is lost.
    */
-  resume(envelope: Envelope, responses: ReadonlyMap<string, unknown>): Effect.Effect<void> {
+  resume(caller: ModernCaller, identity: string, responses: ReadonlyMap<string, unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.attached = { envelope, channel: this.options.makeChannel(envelope.request.id) }
+      this.attached = { caller, identity, channel: this.options.makeChannel(caller.id) }
       this.isAttached = true
-      if (this.result !== undefined) this.channel.complete(this.under(envelope.request.id, this.result))
+      if (this.result !== undefined) this.channel.complete(this.under(caller.id, this.result))
       const answers = [...this.questions].flatMap(([key, { ask, question }]) => {
         const response = responses.get(key)
-        return isWellFormed(question.method, response) ? [{ key, answer: ask.answer({ result: response }) }] : []
+        if (isWellFormed(question.method, response)) return [{ key, answer: ask.answer({ result: response }) }]
+        // What one request has declared counts for no other.
+        const undeclared = this.undeclared(question)
+        return undeclared === undefined ? [] : [{ key, answer: ask.answer({ error: undeclared }) }]
       })
       // All before the first is sent: whatever it brings about is of the next round.
       for (const { key } of answers) this.questions.delete(key)
@@ -103,45 +120,42 @@ export class ModernCallSink implements CallSink {
   }
 
   render({ body, method }: Answer): string {
-    const { request } = this.first
+    const { id, uri } = this.first
     const visits = "error" in body ? urlElicitations(body.error) : undefined
     if (visits !== undefined) return this.visitFirst(visits)
     const shown = method === "tools/list" && "result" in body ? { result: visibleTools(body.result) } : body
-    const { line, status } = modernAnswer(request.id, request, shown, this.options.told(), { retried: this.rounds > 0 })
+    const { line, status } = modernAnswer(id, { method, params: uri === undefined ? undefined : { uri } }, shown, this.options.told(), { retried: this.rounds > 0 })
     this.status = status
     return line
   }
 
   interim(_line: string, notification?: Notification): void {
     if (!this.isAttached || notification === undefined) return
-    const { channel, envelope } = this.attached
+    const { caller: { logLevel, progressToken }, channel } = this.attached
     const { method, params } = notification
     if (method === "notifications/message") {
-      const isWanted = this.options.isExclusive && envelope.logLevel !== undefined && isAtLeast(params?.level, envelope.logLevel)
+      const isWanted = this.options.isExclusive && logLevel !== undefined && isAtLeast(params?.level, logLevel)
       if (isWanted) channel.interim(encodeNotification(method, params))
       return
     }
-    const token = progressToken(envelope.request.params)
-    if (token !== undefined) channel.interim(encodeNotification(method, { ...params, progressToken: token }))
+    if (progressToken !== undefined) channel.interim(encodeNotification(method, { ...params, progressToken }))
   }
 
-  asked(ask: Ask): Effect.Effect<void> {
+  asked(ask: Ask): Effect.Effect<boolean> {
     return Effect.suspend(() => {
       const read = askOf(ask)
       if (Either.isLeft(read)) return ask.answer({ error: read.left })
+      if (!canBeWritten(read.right.params)) return ask.answer({ error: { code: ErrorCode.internal, message: "The request nests too deep to be passed on." } })
       const question = read.right
-      const needed = needs(question)
-      if (!declares(this.attached.envelope.capabilities, needed)) {
-        const message = `The client's request has not declared what "${ask.method}" needs.`
-        return ask.answer({ error: { code: ModernErrorCode.missingCapability, message, data: { requiredCapabilities: needed } } })
-      }
+      const undeclared = this.undeclared(question)
+      if (undeclared !== undefined) return ask.answer({ error: undeclared })
       const [key = ask.id] = keysFor([question], new Set(this.questions.keys()))
       const answer = this.given.get(key)
       if (this.given.delete(key) && isWellFormed(question.method, answer)) return ask.answer({ result: answer })
       this.questions.set(key, { ask, question })
       if (this.isAttached) this.options.onQuestions(this)
-      return Effect.void
-    })
+      return Effect.succeed(true)
+    }).pipe(Effect.as(true))
   }
 
   withdrawn({ id }: Pick<Ask, "id">): void {
@@ -150,16 +164,16 @@ export class ModernCallSink implements CallSink {
 
   complete(line: string): void {
     if (this.result !== undefined) return
-    this.result = line
     this.questions.clear()
-    if (this.isAttached) this.channel.complete(this.under(this.attached.envelope.request.id, line))
+    this.result = this.isAttached || line.length <= maxKept ? line : encodeError(this.first.id, ErrorCode.internal, tooLong)
+    if (this.isAttached) this.channel.complete(this.under(this.attached.caller.id, line))
   }
 
   /** The child wants URLs visited first, and the call made once more (2025-11-25, -32042): no state is needed for that. */
   private visitFirst(visits: ReadonlyArray<Question>): string {
-    const { id } = this.first.request
+    const { id } = this.first
     const needed = { elicitation: { url: {} } }
-    if (declares(this.attached.envelope.capabilities, needed)) {
+    if (declares(this.attached.caller.capabilities, needed)) {
       const keys = keysFor(visits)
       const questions = new Map(visits.map((visit, n) => [keys[n] ?? String(n), visit]))
       return encodeResponse(id, { result: inputRequiredResult(questions, undefined, this.options.told()) })
@@ -170,7 +184,17 @@ export class ModernCallSink implements CallSink {
     })
   }
 
+  /** The error for a question that the request which is attached cannot be asked. */
+  private undeclared({ method, params }: Question): JsonObject | undefined {
+    const needed = needs({ method, params })
+    return declares(this.attached.caller.capabilities, needed) ? undefined : {
+      code: ModernErrorCode.missingCapability,
+      message: `The client's request has not declared what "${method}" needs.`,
+      data: { requiredCapabilities: needed }
+    }
+  }
+
   private under(id: RequestId, line: string): string {
-    return id === this.first.request.id ? line : replaceId(line, id) ?? line
+    return id === this.first.id ? line : replaceId(line, id) ?? line
   }
 }

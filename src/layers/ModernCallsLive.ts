@@ -4,7 +4,9 @@ import { bridgedCapabilities, discoverResult, listTtlMs } from "../domain/Discov
 import { requestOf } from "../domain/Handshake.ts"
 import { readResponses } from "../domain/InputRequired.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
+import type { GrantId, SessionKey } from "../domain/Ids.ts"
 import { honoured } from "../domain/ListenFilter.ts"
+import { callerOf } from "../domain/ModernCaller.ts"
 import type { Envelope } from "../domain/ModernEnvelope.ts"
 import { ModernErrorCode } from "../domain/ModernEnvelope.ts"
 import { isAdvertised, mayAsk, modernMethods } from "../domain/ModernMethods.ts"
@@ -19,9 +21,10 @@ import { discoveryPatience } from "../services/Schedules.ts"
 import { Sealing } from "../services/Sealing.ts"
 import { ServerSnapshot } from "../services/ServerSnapshot.ts"
 import type { CallError } from "../services/Sessions.ts"
+import type { ModernCallOptions } from "./ModernCallSink.ts"
 import { ModernCallSink } from "./ModernCallSink.ts"
 import { makeModernChildren } from "./ModernChildren.ts"
-import { makeRounds } from "./ModernRounds.ts"
+import { identityOf, makeRounds } from "./ModernRounds.ts"
 import { SessionCore } from "./SessionCore.ts"
 import { makeToolHeaders } from "./ToolHeaders.ts"
 
@@ -31,6 +34,9 @@ const uselessState = invalid("params.requestState is not one that this request c
 
 /** A request waits for the call of this sink; `cancel` tells its child that nobody does. */
 type Made = (sink: ModernCallSink, cancel: Effect.Effect<void>) => ModernCall
+
+/** Characters of answers that come with a call, before anybody has asked. */
+const maxGiven = 64 * 1024
 
 const responsesOf = ({ inputResponses }: Envelope): Either.Either<ReadonlyMap<string, unknown>, ModernRefusal> =>
   inputResponses === undefined ? Either.right(new Map()) : Either.mapLeft(readResponses(inputResponses), invalid)
@@ -61,28 +67,36 @@ const make = Effect.gen(function*() {
     }
   }
 
-  const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, params: ReadonlyMap<string, string>, made: Made) {
+  const checked = Effect.fnUntraced(function*(grant: Grant, { request }: Envelope, params: ReadonlyMap<string, string>) {
+    if (request.method !== "tools/call") return
+    const wrong = yield* checkHeaders(grant, request, params)
+    if (wrong !== undefined) return yield* new ModernRefusal({ refused: { status: 400, code: ModernErrorCode.headerMismatch, message: wrong } })
+  })
+
+  /** Apart from the request: what closures hold here stays until the call is over, and parameters may be large. */
+  const sinkOf = (grantId: GrantId, key: SessionKey, of: Pick<ModernCallOptions, "caller" | "identity" | "isExclusive" | "given">) => {
+    const sink: ModernCallSink = new ModernCallSink({ ...of, told, makeChannel: (id) => core.streams.modernCall(id), onQuestions: () => gather() })
+    const cancel = children.cancel(key, sink)
+    const gather = rounds.begin({ grantId, sink, cancel })
+    return { sink, cancel }
+  }
+
+  const begin = Effect.fnUntraced(function*(grant: Grant, envelope: Envelope, made: Made) {
     const { request } = envelope
-    if (request.method === "tools/call") {
-      const wrong = yield* checkHeaders(grant, request, params)
-      if (wrong !== undefined) return yield* new ModernRefusal({ refused: { status: 400, code: ModernErrorCode.headerMismatch, message: wrong } })
-    }
     const isExclusive = config.childInteractive && mayAsk(request.method)
     const given = yield* responsesOf(envelope)
+    if (isExclusive && given.size > 0 && JSON.stringify(envelope.inputResponses).length > maxGiven) {
+      return yield* invalid(`params.inputResponses without requestState may have ${maxGiven} characters.`)
+    }
+    const caller = callerOf(envelope)
+    // Only what may be asked needs one: it takes time over large parameters.
+    const identity = isExclusive ? identityOf(grant.id, envelope) : ""
     let cancel = Effect.void
     const sink = yield* children.call(grant, isExclusive ? "exclusive" : "modern", request, (key) => {
-      const tried: ModernCallSink = new ModernCallSink({
-        envelope,
-        given,
-        isExclusive,
-        told,
-        makeChannel: (id) => core.streams.modernCall(id),
-        onQuestions: () => gather()
-      })
-      cancel = children.cancel(key, tried)
-      const gather = rounds.begin({ grantId: grant.id, sink: tried, cancel })
-      made(tried, cancel)
-      return tried
+      const tried = sinkOf(grant.id, key, { caller, identity, isExclusive, given: isExclusive ? given : new Map() })
+      cancel = tried.cancel
+      made(tried.sink, cancel)
+      return tried.sink
     })
     return made(sink, cancel)
   })
@@ -96,7 +110,7 @@ const make = Effect.gen(function*() {
     const responses = yield* responsesOf(envelope)
     // All or nothing: a call whose state is used up and that nobody has taken up would wait for its deadline.
     return yield* Effect.uninterruptible(Effect.flatMap(use, (isFirst) =>
-      isFirst ? Effect.map(sink.resume(envelope, responses), () => made(sink, cancel)) : uselessState))
+      isFirst ? Effect.map(sink.resume(callerOf(envelope), identityOf(grant.id, envelope), responses), () => made(sink, cancel)) : uselessState))
   })
 
   /** Whether the grant's shared child tells of the resource, as long as the scope is open. */
@@ -136,7 +150,10 @@ const make = Effect.gen(function*() {
       Effect.suspend(() => {
         let last: ModernCall | undefined
         const made: Made = (sink, cancel) => last = handleOf(sink, cancel)
-        const called: Effect.Effect<ModernCall, CallError | ModernRefusal> = envelope.requestState === undefined ? begin(grant, envelope, params, made) : resume(grant, envelope, made)
+        const called: Effect.Effect<ModernCall, CallError | ModernRefusal> = Effect.zipRight(
+          checked(grant, envelope, params),
+          Effect.suspend(() => envelope.requestState === undefined ? begin(grant, envelope, made) : resume(grant, envelope, made))
+        )
         // Who goes while the child is being told has no call yet that it could cancel.
         return Effect.onInterrupt(called, () => last?.cancel ?? Effect.void)
       }),
@@ -145,7 +162,7 @@ const make = Effect.gen(function*() {
         if (listens.isFull(grant.id)) return yield* new TooManyListens()
         yield* known(grant)
         const kept = honoured(filter, bridgedCapabilities(told(), config.childInteractive))
-        const resourceSubscriptions = yield* Effect.filter(kept.resourceSubscriptions, (uri) => subscribe(grant, uri))
+        const resourceSubscriptions = yield* Effect.filter(kept.resourceSubscriptions, (uri) => subscribe(grant, uri), { concurrency: 8 })
         const channel = yield* listens.attach(grant.id, id, { ...kept, resourceSubscriptions })
         // One that has ended since has closed the streams that it had.
         if (!(yield* grants.isLive(grant.id))) listens.closeOf(grant.id)

@@ -2,7 +2,7 @@ import { Effect, Option, Redacted } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import { digestOf, inputRequiredResult } from "../domain/InputRequired.ts"
 import type { JsonObject } from "../domain/JsonRpc.ts"
-import { encodeResponse } from "../domain/JsonRpc.ts"
+import { encodeError, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import type { Envelope } from "../domain/ModernEnvelope.ts"
 import { randomHex } from "../domain/Secrets.ts"
 import type { Deadline, Deadlines } from "../services/Deadlines.ts"
@@ -24,7 +24,12 @@ interface Round extends Conversation {
   readonly deadline: Deadline
 }
 
-const identityOf = (grantId: GrantId, { request }: Envelope): string => JSON.stringify([grantId, request.method, digestOf(request.method, request.params)])
+/** Open rounds of one grant, those included whose call has its result by now. The oldest is given up for a newer one. */
+const maxRounds = 64
+const cannotAsk = "The server asks something that cannot be passed on. The call was given up; it may have run."
+
+/** What a state is sealed with: it fits no other call. */
+export const identityOf = (grantId: GrantId, { request }: Envelope): string => JSON.stringify([grantId, request.method, digestOf(request.method, request.params)])
 
 /**
  * Rounds of `input_required` (2026-07-28, basic/patterns/mrtr). The state that the client brings back is a handle, sealed
@@ -33,7 +38,22 @@ const identityOf = (grantId: GrantId, { request }: Envelope): string => JSON.str
  */
 export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"], told: () => JsonObject) =>
   Effect.gen(function*() {
-    const open = new Map<string, Round>()
+    const open = new Map<GrantId, Map<string, Round>>()
+    const forget = (grantId: GrantId, handle: string): boolean => {
+      const ofGrant = open.get(grantId)
+      const isForgotten = ofGrant?.delete(handle) ?? false
+      if (ofGrant?.size === 0) open.delete(grantId)
+      return isForgotten
+    }
+    /** Gives the grant's oldest one where there are too many with it. */
+    const keep = (grantId: GrantId, handle: string, round: Round): Round | undefined => {
+      const ofGrant = open.get(grantId) ?? new Map<string, Round>()
+      open.set(grantId, ofGrant.set(handle, round))
+      const [oldest] = ofGrant
+      if (oldest === undefined || ofGrant.size <= maxRounds) return undefined
+      forget(grantId, oldest[0])
+      return oldest[1]
+    }
     const gathering = yield* makeWheel(gatherQuestions)
 
     /** Answers the attached request with what the child asks. Nothing happens where it asks no more, or has answered. */
@@ -41,14 +61,19 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
       Effect.suspend(() => {
         const detached = conversation.sink.detach()
         if (detached === undefined) return Effect.void
-        const { channel, envelope, questions } = detached
+        const { caller, channel, identity, questions } = detached
         const handle = randomHex(24)
-        const expired = Effect.suspend(() => open.delete(handle) ? conversation.cancel : Effect.void)
+        const { grantId } = conversation
+        const giveUp = Effect.suspend(() => forget(grantId, handle) ? conversation.cancel : Effect.void)
         return Effect.gen(function*() {
-          open.set(handle, { ...conversation, deadline: yield* deadlines.start(expired) })
-          const state = yield* sealing.seal("request-state", identityOf(conversation.grantId, envelope), Redacted.make(handle))
-          channel.complete(encodeResponse(envelope.request.id, { result: inputRequiredResult(questions, state, told()) }))
-        })
+          const crowdedOut = keep(grantId, handle, { ...conversation, deadline: yield* deadlines.start(giveUp) })
+          if (crowdedOut !== undefined) yield* crowdedOut.cancel
+          const state = yield* sealing.seal("request-state", identity, Redacted.make(handle))
+          channel.complete(encodeResponse(caller.id, { result: inputRequiredResult(questions, state, told()) }))
+        }).pipe(
+          // Nobody is attached any more who would hear of it otherwise.
+          Effect.onError(() => Effect.zipRight(giveUp, Effect.sync(() => channel.complete(encodeError(caller.id, ErrorCode.internal, cannotAsk)))))
+        )
       })
 
     return {
@@ -67,9 +92,9 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
             : Effect.succeedNone,
           Option.flatMap((sealed) => {
             const handle = Redacted.value(sealed)
-            return Option.map(Option.fromNullable(open.get(handle)), (round) => ({
+            return Option.map(Option.fromNullable(open.get(grantId)?.get(handle)), (round) => ({
               ...round,
-              use: Effect.suspend(() => open.delete(handle) ? Effect.as(round.deadline.stop, true) : Effect.succeed(false))
+              use: Effect.suspend(() => forget(grantId, handle) ? Effect.as(round.deadline.stop, true) : Effect.succeed(false))
             }))
           })
         )

@@ -41,12 +41,12 @@ export interface SessionSurroundings {
   readonly outletOf: (entry: SessionEntry) => Outlet
   /** Other sessions have ended, for their grant has too many parked ones. */
   readonly crowdedOut: (others: ReadonlyArray<SessionRow>) => Effect.Effect<void>
-  /** A call of the session has been answered or given up. */
-  readonly afterCall: (entry: SessionEntry) => Effect.Effect<void>
+  /** The session's child has come up, or has answered a call. */
+  readonly atRest: (entry: SessionEntry) => Effect.Effect<void>
 }
 
 /** The body of a session's fiber: its child comes up, is spoken to, is replaced when its token ends, and goes. */
-export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: SessionSurroundings) =>
+export const makeSessionBody = ({ atRest, crowdedOut, outletOf, table }: SessionSurroundings) =>
   Effect.gen(function*() {
     const config = yield* AppConfig
     const rows = yield* SessionRows
@@ -121,7 +121,7 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
             // It may be at that call still, and would ask the next one's client.
             const isSpent = entry.openedBy === "exclusive" && outcome === "abandoned"
             return place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping")).pipe(
-              Effect.zipRight(isSpent ? stop(entry) : afterCall(entry))
+              Effect.zipRight(isSpent ? stop(entry) : atRest(entry))
             )
           },
           // A store that fails must not take the child's pump along.
@@ -137,6 +137,7 @@ export const makeSessionBody = ({ afterCall, crowdedOut, outletOf, table }: Sess
         if (opening._tag === "Again") yield* Effect.flatMap(rows.takeMissed(key), Effect.forEach(session.notify))
         yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")
         yield* Deferred.succeed(handle.ready, session)
+        yield* atRest(entry)
         const departure = yield* Effect.raceAll([
           Effect.flatMap(generations.crashed, crashed),
           becomesIdle(place, windows, idle, leaving(park("idle"))),

@@ -2,7 +2,7 @@ import { Context, Effect, FiberSet, Layer, Ref, Scope } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { EndReason } from "../domain/SessionState.ts"
-import { end, isIdle } from "../domain/SessionState.ts"
+import { end, isIdle, lastActivityOf } from "../domain/SessionState.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { ServerSnapshot } from "../services/ServerSnapshot.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
@@ -35,8 +35,12 @@ export class SessionCore extends Context.Tag("fjmcp/SessionCore")<SessionCore, {
 /** Children with one call at a time that a grant keeps, although none of them has one. */
 const maxIdleExclusive = 2
 
-const idleExclusive = (registry: Registry.Registry<Incarnation>, grantId: GrantId): number =>
-  Registry.ofGrant(registry, grantId).filter(({ openedBy, state }) => openedBy === "exclusive" && isIdle(state)).length
+/** Those beyond, the least recently used first. */
+const surplus = (registry: Registry.Registry<Incarnation>, grantId: GrantId): ReadonlyArray<SessionEntry> =>
+  Registry.ofGrant(registry, grantId)
+    .filter(({ openedBy, state }) => openedBy === "exclusive" && isIdle(state))
+    .sort((a, b) => lastActivityOf(a.state) - lastActivityOf(b.state))
+    .slice(0, -maxIdleExclusive)
 
 const make = Effect.gen(function*() {
   const config = yield* AppConfig
@@ -59,7 +63,10 @@ const make = Effect.gen(function*() {
         open: () => {},
         // Any other child serves a call as well as one that had a call to itself.
         isOpen: () => openedBy === "modern" && listens.isOpen(grantId),
-        publish: (line) => listens.publish(grantId, line),
+        publish: (line) => {
+          listens.publish(grantId, line)
+          return true
+        },
         // Another run of the child's program tells by its own notifications.
         tell: () => false,
         takesRequests: false,
@@ -80,13 +87,11 @@ const make = Effect.gen(function*() {
         park: () => streams.park(key),
         close: () => streams.close(key)
       }
-  const afterCall = (entry: SessionEntry): Effect.Effect<void> =>
-    entry.openedBy !== "exclusive" ? Effect.void : Effect.flatMap(Ref.get(table), (registry) =>
-      idleExclusive(registry, entry.grantId) <= maxIdleExclusive
-        ? Effect.void
-        : Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, end("superseded"))))
+  const trim = ({ grantId, openedBy }: SessionEntry): Effect.Effect<void> =>
+    openedBy !== "exclusive" ? Effect.void : Effect.flatMap(Ref.get(table), (registry) =>
+      Effect.forEach(surplus(registry, grantId), (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, end("superseded"))), { discard: true }))
 
-  const body = yield* makeSessionBody({ table, outletOf, crowdedOut: over("too_many_parked"), afterCall })
+  const body = yield* makeSessionBody({ table, outletOf, crowdedOut: over("too_many_parked"), atRest: trim })
   // Owner of all session fibers. They get this layer's context, and neither its scope nor a request's.
   const fibers = yield* FiberSet.make<void>()
   const run = yield* Effect.mapInputContext(FiberSet.runtime(fibers)<never>(), (context: Context.Context<never>) => Context.omit(Scope.Scope)(context))

@@ -5,7 +5,8 @@ export interface Outlet {
   /** The session has a child; its client was told this revision. */
   readonly open: (version: string) => void
   readonly isOpen: () => boolean
-  readonly publish: (line: string) => void
+  /** False where nobody gets it. */
+  readonly publish: (line: string) => boolean
   /** The same, but only where somebody listens; false where nobody does. */
   readonly tell: (line: string) => boolean
   /** Whether requests of the child can go there. */

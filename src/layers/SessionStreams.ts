@@ -87,9 +87,9 @@ export class SessionStreams {
     return this.homes.get(key)?.standing.reader !== undefined
   }
 
-  /** What belongs to no request: to the standing stream, or kept for the next one. */
-  publish(key: SessionKey, line: string): void {
-    this.homes.get(key)?.standing.put(line, false)
+  /** What belongs to no request: to the standing stream, or kept for the next one. False where its reader is too slow. */
+  publish(key: SessionKey, line: string): boolean {
+    return this.homes.get(key)?.standing.put(line, false) ?? false
   }
 
   /** The same, but only where somebody listens; false where nobody does. */

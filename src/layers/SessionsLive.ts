@@ -184,8 +184,9 @@ const make = Effect.gen(function*() {
     stream: (grant, id, lastEventId) =>
       Effect.flatMap(lookUp(grant, id), ({ key }) =>
         Effect.flatMap(revisionOf(key), (version) => streams.attach(key, version, grant.id, lastEventId))).pipe(
-          // A session that has ended since has closed the streams that it had.
-          Effect.tap(() => lookUp(grant, id))
+          // A session, or a grant, that has ended since has closed the streams that it had.
+          Effect.tap(() => lookUp(grant, id)),
+          Effect.tap(() => Effect.filterOrFail(grants.isLive(grant.id), (isLive) => isLive, () => new GrantOver()))
         ),
     end: Effect.fn("Sessions.end")(function*(grant, id) {
       const { key } = yield* lookUp(grant, id)

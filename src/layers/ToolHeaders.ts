@@ -30,14 +30,17 @@ export const makeToolHeaders = (ask: (grant: Grant, request: Request) => Effect.
   let known: ReadonlyMap<string, ReadonlyArray<HeaderParam>> = new Map()
   let readAt = -Infinity
 
-  const read = (grant: Grant, cursor: string | undefined, page: number): Effect.Effect<ReadonlyArray<unknown>, CallError> =>
+  const read = (grant: Grant, cursor: string | undefined, page: number): Effect.Effect<ReadonlyArray<unknown> | undefined, CallError> =>
     Effect.flatMap(ask(grant, listRequest(cursor)), ({ result }) => {
-      const tools: ReadonlyArray<unknown> = isObject(result) && Array.isArray(result.tools) ? result.tools : []
-      const next = isObject(result) ? result.nextCursor : undefined
-      return typeof next !== "string" || page >= maxPages ? Effect.succeed(tools) : Effect.map(read(grant, next, page + 1), (more) => [...tools, ...more])
+      // What one user's child refuses says nothing of the tools.
+      if (!isObject(result) || !Array.isArray(result.tools)) return Effect.succeed(undefined)
+      const tools: ReadonlyArray<unknown> = result.tools
+      const next = result.nextCursor
+      return typeof next !== "string" || page >= maxPages ? Effect.succeed(tools) : Effect.map(read(grant, next, page + 1), (more) => more === undefined ? undefined : [...tools, ...more])
     })
   const refresh = (grant: Grant, now: number) =>
     flights.join(grant.id, "tools/list", Effect.map(read(grant, undefined, 1), (tools) => {
+      if (tools === undefined) return
       known = new Map(tools.flatMap((tool) => {
         if (!isObject(tool) || typeof tool.name !== "string") return []
         const params = headerParamsOf(tool.inputSchema)

@@ -123,7 +123,7 @@ export class Sessions extends Context.Tag("fjmcp/Sessions")<Sessions, {
    * its child says that belongs to no request. It starts no child and keeps none alive, and ends with the session, not with
    * a child. Else the stream that `lastEventId` names, behind that event. A newer reader takes the place of an older one.
    */
-  readonly stream: (grant: Grant, id: string, lastEventId?: string) => Effect.Effect<EventStream, LookUpError | NothingFollows, Scope.Scope>
+  readonly stream: (grant: Grant, id: string, lastEventId?: string) => Effect.Effect<EventStream, LookUpError | NothingFollows | GrantOver, Scope.Scope>
   /** Ends the session and returns when its process group is gone. */
   readonly end: (grant: Grant, id: string) => Effect.Effect<void, LookUpError>
   /** Ends the standing streams: the daemon stops, and their clients come back to the next one. */

@@ -60,7 +60,7 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
       mayAsk,
       mayWait: true,
       hasStream: () => session.hasStream,
-      publish: (line) => void session.published.push(parse(line)),
+      publish: (line) => session.published.push(parse(line)) > 0,
       opened: Effect.sync(() => void session.open++),
       closed: Effect.sync(() => void session.open--)
     })

@@ -36,7 +36,7 @@ const generationOf = Effect.gen(function*() {
     mayAsk: () => true,
     mayWait: true,
     hasStream: () => false,
-    publish: (line) => child.unrelated.push(line),
+    publish: (line) => child.unrelated.push(line) > 0,
     opened: Effect.void,
     closed: Effect.void
   })

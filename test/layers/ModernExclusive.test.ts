@@ -71,7 +71,7 @@ describe("a child that may ask", () => {
       assert.deepStrictEqual([living(play), yield* (yield* Sessions).size], [0, 0])
       const retried = yield* ask(anna, toolCall(1, { capabilities: form, requestState, inputResponses: { [keys[0] ?? ""]: accept() } }))
       assert.property(retried, "error")
-      assert.deepStrictEqual(answersAt(child), [])
+      assert.deepStrictEqual(answersAt(child), [["q", -32603]], "it hears that nobody will answer")
     }).pipe(Effect.provide(testInteractive())))
 
   it.effect("with all slots at work in open rounds there is none for others", () =>

@@ -67,7 +67,7 @@ const run = (commands: ReadonlyArray<typeof command extends fc.Arbitrary<infer C
       mayAsk: () => false,
       mayWait: true,
       hasStream: () => false,
-      publish: () => {},
+      publish: () => true,
       opened: Effect.void,
       closed: Effect.void
     })
