@@ -28,6 +28,9 @@ const refusalOf = ({ code, data, message, status }: Refused, id: RequestId) => n
 /** No session of the client's is over, only the process that was to serve it. */
 const childEnded: Refused = { status: 200, code: ErrorCode.internal, message: "The Forgejo tool process ended before it could be asked. Try again." }
 
+/** Apart from the request, which it would keep until the end otherwise. */
+const cancelAtEnd = ({ cancel }: ModernCall) => Effect.addFinalizer(() => cancel)
+
 /** How requests of 2026-07-28 are answered: the ladder of checks, then by their methods. Notifications mean nothing to a server there. */
 export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) => {
   const json = (line: string, status = 200): Answer => Response.text(line, { status, contentType: "application/json", headers: noStore })
@@ -77,7 +80,7 @@ export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) 
     if (method === "subscriptions/listen") return Effect.succeed(yield* listen(grant, envelope, accept))
     // A client that goes before the final event has cancelled by it (basic/transports/streamable-http).
     const call = yield* Effect.uninterruptibleMask((restore) =>
-      Effect.tap(restore(calls.call(grant, envelope, sent.params)), ({ cancel }) => Effect.addFinalizer(() => cancel))).pipe(
+      Effect.tap(restore(calls.call(grant, envelope, sent.params)), cancelAtEnd)).pipe(
       Effect.mapError((failure) =>
         failure._tag === "ModernRefusal" ? refusalOf(failure.refused, id) : failure._tag === "SessionEnded" ? refusalOf(childEnded, id) : refuse(failure, id))
     )

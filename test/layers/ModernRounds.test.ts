@@ -172,7 +172,7 @@ describe("a state", () => {
       yield* TestClock.adjust("3 minutes")
       assert.deepStrictEqual(cancelledAt(child), [got(child)[0]?.id])
       assert.strictEqual(codeOf(yield* ask(anna, retry({ requestState }))), -32603)
-      assert.deepStrictEqual(answersAt(child), [["q", accept({ a: 1 })]])
+      assert.deepStrictEqual(answersAt(child), [["q", accept({ a: 1 })], ["r", -32603]])
     }).pipe(Effect.provide(testInteractive({ callTimeoutMax: Duration.minutes(6) }))))
 
   it.effect("means nothing to the next run of the broker", () =>
