@@ -6,6 +6,15 @@ export const legacyVersions = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-1
 /** The first stateless revision; what carries it is answered as modern. */
 export const modernVersion = "2026-07-28"
 
+/**
+ * The parameters of an `initialize` with a revision that has one: what is unknown here becomes the newest (2025-11-25,
+ * lifecycle, version negotiation). The child may know less, and then says so.
+ */
+export const negotiable = (params: JsonObject | undefined): JsonObject | undefined =>
+  typeof params?.protocolVersion !== "string" || legacyVersions.some((known) => known === params.protocolVersion)
+    ? params
+    : { ...params, protocolVersion: "2025-11-25" }
+
 /** What a request without `MCP-Protocol-Version` is taken to speak (2025-11-25, transports). */
 export const assumedVersion = "2025-03-26"
 

@@ -30,7 +30,7 @@ export const initialized: Notification = { _tag: "Notification", method: "notifi
 export const replayOf = (handshake: Handshake): ReadonlyArray<Request> => changesSince({ ...handshake, logLevel: undefined, subscriptions: [] }, handshake)
 
 /** As many subscriptions of one session are kept, of so many characters each; each is one more request at every revival. */
-const maxSubscriptions = 256
+export const maxSubscriptions = 256
 const maxUri = 2048
 
 /** What a request changes of the handshake, once the child has granted it. */

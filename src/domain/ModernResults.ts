@@ -30,9 +30,11 @@ const broken = (message: string): Refused => ({ status: 200, code: ErrorCode.int
 export const completeResult = (method: string, result: unknown, told: JsonObject, { retried }: CompleteOptions): Either.Either<JsonObject, Refused> => {
   if (!isObject(result)) return Either.left(broken(`The MCP server answered "${method}" with a result that is no object. This is a fault of that server.`))
   const { "io.modelcontextprotocol/related-task": _task, ...meta } = isObject(result._meta) ? result._meta : {}
+  // What a child thinks of caching it does not think of this user alone.
+  const { cacheScope: _cacheScope, ttlMs: _ttlMs, ...said } = result
   const ttlMs = ttlOf.get(method)
   return Either.right({
-    ...result,
+    ...said,
     ...(method === "tools/list" && Array.isArray(result.tools) ? { tools: result.tools.flatMap(modernTool) } : {}),
     resultType: "complete",
     ...(ttlMs === undefined ? {} : { ttlMs: retried ? 0 : ttlMs, cacheScope: "private" }),

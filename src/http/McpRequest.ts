@@ -50,6 +50,8 @@ export const readMessage = (
           : refusal(400, "The body ended before it was complete. Send it again.")
       )
     )
+    const encoding = request.headers["content-encoding"]?.trim().toLowerCase()
+    if (encoding !== undefined && encoding !== "" && encoding !== "identity") return yield* refusal(415, `Send the body as it is: Content-Encoding "${encoding.slice(0, 40)}" is not understood here.`)
     const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase()
     if (type !== "application/json") return yield* refusal(415, "Send the JSON-RPC message with Content-Type: application/json.")
     const value = yield* parse(text, limits.maxJsonDepth).pipe(Either.mapLeft((bad) => new McpRefusal({ ...bad, status: 400 })))

@@ -2,7 +2,7 @@ import { HttpLayerRouter, HttpServerRequest, HttpServerResponse } from "@effect/
 import { Effect, Redacted } from "effect"
 import type { Batch } from "../domain/Batch.ts"
 import { batchVersion } from "../domain/Batch.ts"
-import { assumedVersion, isModern, modernVersion } from "../domain/Era.ts"
+import { assumedVersion, isModern, modernVersion, negotiable } from "../domain/Era.ts"
 import type { Message, Request, RequestId } from "../domain/JsonRpc.ts"
 import { ErrorCode } from "../domain/JsonRpc.ts"
 import { AppConfig } from "../services/AppConfig.ts"
@@ -68,7 +68,7 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
           id: request.id
         })
       }
-      const opened = yield* sessions.open(grant, request).pipe(
+      const opened = yield* sessions.open(grant, { ...request, params: negotiable(request.params) }).pipe(
         Effect.map(({ id, initializeLine }) => ({ line: initializeLine, headers: { "mcp-session-id": Redacted.value(id) } })),
         Effect.catchTag("InitializeRefused", ({ line }) => Effect.succeed({ line, headers: {} }))
       )

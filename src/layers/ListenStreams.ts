@@ -1,5 +1,6 @@
 import type { Scope } from "effect"
 import { Effect, Either } from "effect"
+import { maxSubscriptions } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import type { JsonObject, RequestId } from "../domain/JsonRpc.ts"
 import { classify } from "../domain/JsonRpc.ts"
@@ -23,6 +24,8 @@ interface Wanted {
 
 /** Streams of one grant; each holds a connection. */
 const maxStreams = 32
+/** Resources that all of them together can hear of: as many as a session's child is told again when it is replaced. */
+const maxWanted = maxSubscriptions
 
 /**
  * The `subscriptions/listen` streams (2026-07-28, basic/patterns/subscriptions). They belong to their requests and hang
@@ -69,10 +72,12 @@ export class ListenStreams {
     }
   }
 
-  /** One more stream wants to hear of a resource; it says there whether a child has granted that. */
-  want(grantId: GrantId, uri: string): Wanted {
+  /** One more stream wants to hear of a resource; it says there whether a child has granted that. Nothing where the grant hears of as many as it may. */
+  want(grantId: GrantId, uri: string): Wanted | undefined {
     const ofGrant = this.wanted.get(grantId) ?? new Map<string, Wanted>()
-    const wanted = ofGrant.get(uri) ?? { streams: 0, isSubscribed: false }
+    const known = ofGrant.get(uri)
+    if (known === undefined && ofGrant.size >= maxWanted) return undefined
+    const wanted = known ?? { streams: 0, isSubscribed: false }
     wanted.streams++
     this.wanted.set(grantId, ofGrant.set(uri, wanted))
     return wanted

@@ -117,9 +117,9 @@ const make = Effect.gen(function*() {
   const subscribe = (grant: Grant, uri: string): Effect.Effect<boolean, never, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.sync(() => listens.want(grant.id, uri)),
-      () => Effect.suspend(() => listens.unwant(grant.id, uri) ? children.tell(grant, requestOf({ unsubscribe: uri })) : Effect.void)
+      (wanted) => Effect.suspend(() => wanted !== undefined && listens.unwant(grant.id, uri) ? children.tell(grant, requestOf({ unsubscribe: uri })) : Effect.void)
     ).pipe(Effect.flatMap((wanted) =>
-      wanted.isSubscribed ? Effect.succeed(true) : children.ask(grant, requestOf({ subscribe: uri })).pipe(
+      wanted === undefined || wanted.isSubscribed ? Effect.succeed(wanted !== undefined) : children.ask(grant, requestOf({ subscribe: uri })).pipe(
         Effect.map((response) => wanted.isSubscribed ||= "result" in response),
         Effect.orElseSucceed(() => false)
       )

@@ -50,7 +50,7 @@ export const makeSessionOpening = (start: SessionStart) =>
         if (hasRow(entry)) yield* rows.insert({ key, grantId, userId, clientKey, openedBy: entry.openedBy }, handshake)
         if (openedBy !== "client") yield* first.generation.notify(initialized)
         // What a client's parameters of initialize may have changed of it counts for no other client.
-        if (openedBy === "modern" || snapshot.current().isGuess) yield* snapshot.learn(first.result)
+        if (openedBy === "modern") yield* snapshot.learn(first.result)
         const hasLog = isObject(first.result.capabilities) && "logging" in first.result.capabilities
         const changes: ReadonlyArray<Change> = [
           // Which messages a client wants it says with each request.
