@@ -87,7 +87,7 @@ export class ModernCallSink implements CallSink {
 
   /**
    * A retry takes the call up, and hands the child what the client has answered; a question without a proper answer stays
-   * open. What the child has said while there was nobody, and what needs no answer, is lost.
+   * open. Progress and log messages of the time when nobody was there are lost.
    */
   resume(caller: ModernCaller, identity: string, responses: ReadonlyMap<string, unknown>): Effect.Effect<void> {
     return Effect.suspend(() => {

@@ -1,5 +1,6 @@
 import { Context, Effect, FiberSet, Layer, Ref, Scope } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
+import { hasRow } from "../domain/SessionRegistry.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { EndReason } from "../domain/SessionState.ts"
 import { end, isIdle, lastActivityOf } from "../domain/SessionState.ts"
@@ -12,6 +13,7 @@ import type { Admission } from "./SessionAdmission.ts"
 import { makeAdmission, stop } from "./SessionAdmission.ts"
 import { makeSessionBody } from "./SessionBody.ts"
 import type { Outlet } from "./SessionOutlet.ts"
+import { grantOutlet, sessionOutlet } from "./SessionOutlet.ts"
 import type { SessionStreams } from "./SessionStreams.ts"
 import { makeSessionStreams } from "./SessionStreams.ts"
 import type { Incarnation, SessionEntry, SessionTable } from "./SessionTable.ts"
@@ -57,36 +59,7 @@ const make = Effect.gen(function*() {
       return Effect.annotateLogs(Effect.logInfo("session.ended"), { reason, ...who })
     }, { discard: true })
 
-  const outletOf = ({ grantId, key, openedBy }: SessionEntry): Outlet =>
-    openedBy === "modern" || openedBy === "exclusive"
-      ? {
-        open: () => {},
-        // Any other child serves a call as well as one that had a call to itself.
-        isOpen: () => openedBy === "modern" && listens.isOpen(grantId),
-        publish: (line) => {
-          listens.publish(grantId, line)
-          return true
-        },
-        // Another run of the child's program tells by its own notifications.
-        tell: () => false,
-        takesRequests: false,
-        subscriptions: () => openedBy === "modern" ? listens.subscriptions(grantId) : [],
-        watch: () => Effect.void,
-        // The streams are the grant's, and outlive its children.
-        park: () => {},
-        close: () => {}
-      }
-      : {
-        open: (version) => streams.open(key, version),
-        isOpen: () => streams.isOpen(key),
-        publish: (line) => streams.publish(key, line),
-        tell: (line) => streams.tell(key, line),
-        takesRequests: true,
-        subscriptions: () => [],
-        watch: (opened) => streams.watch(key, opened),
-        park: () => streams.park(key),
-        close: () => streams.close(key)
-      }
+  const outletOf = (entry: SessionEntry): Outlet => hasRow(entry) ? sessionOutlet(streams, entry.key) : grantOutlet(listens, entry)
   const trim = ({ grantId, openedBy }: SessionEntry): Effect.Effect<void> =>
     openedBy !== "exclusive" ? Effect.void : Effect.flatMap(Ref.get(table), (registry) =>
       Effect.forEach(surplus(registry, grantId), (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, end("superseded"))), { discard: true }))

@@ -1,4 +1,9 @@
-import type { Effect, Scope } from "effect"
+import type { Scope } from "effect"
+import { Effect } from "effect"
+import type { SessionKey } from "../domain/Ids.ts"
+import type { ListenStreams } from "./ListenStreams.ts"
+import type { SessionStreams } from "./SessionStreams.ts"
+import type { SessionEntry } from "./SessionTable.ts"
 
 /** Where a session's child is heard when what it says belongs to no call. */
 export interface Outlet {
@@ -20,3 +25,34 @@ export interface Outlet {
   /** The session is over. */
   readonly close: () => void
 }
+
+/** Of a session that its client knows: its standing stream. */
+export const sessionOutlet = (streams: SessionStreams, key: SessionKey): Outlet => ({
+  open: (version) => streams.open(key, version),
+  isOpen: () => streams.isOpen(key),
+  publish: (line) => streams.publish(key, line),
+  tell: (line) => streams.tell(key, line),
+  takesRequests: true,
+  subscriptions: () => [],
+  watch: (opened) => streams.watch(key, opened),
+  park: () => streams.park(key),
+  close: () => streams.close(key)
+})
+
+/** Of a child for clients of 2026-07-28: the listen streams of its grant, which outlive it. */
+export const grantOutlet = (listens: ListenStreams, { grantId, openedBy }: SessionEntry): Outlet => ({
+  open: () => {},
+  // Any other child serves a call as well as one that had a call to itself.
+  isOpen: () => openedBy === "modern" && listens.isOpen(grantId),
+  publish: (line) => {
+    listens.publish(grantId, line)
+    return true
+  },
+  // Another run of the child's program tells by its own notifications.
+  tell: () => false,
+  takesRequests: false,
+  subscriptions: () => openedBy === "modern" ? listens.subscriptions(grantId) : [],
+  watch: () => Effect.void,
+  park: () => {},
+  close: () => {}
+})

@@ -61,7 +61,7 @@ export interface CallEvent {
 export interface Call {
   /** Waits for at least one event. */
   readonly take: Effect.Effect<ReadonlyArray<CallEvent>>
-  /** The same for a client that can be answered with a stream: after a tenth of a second without a word it gives nothing. */
+  /** The same for a client that can be answered with a stream: after a moment without a word (`beforeStream`, `beforeModernStream`) it gives nothing. */
   readonly takeSoon: Effect.Effect<ReadonlyArray<CallEvent>>
   /** From now on the call is a stream, which can be resumed. It begins with what was taken already. */
   readonly stream: (taken: ReadonlyArray<CallEvent>) => Effect.Effect<EventStream, never, Scope.Scope>
