@@ -10,10 +10,10 @@ const anna = fakeGrant("1")
 const updated = (uri: string) => ({ jsonrpc: "2.0", method: "notifications/resources/updated", params: { uri } })
 
 /** A GET stream in a scope of its own: what has come on it, and its end. */
-const listen = ({ id }: Held) =>
+const listen = ({ id }: Held, grant = anna) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
-    const stream = yield* Scope.extend((yield* Sessions).stream(anna, id), scope)
+    const stream = yield* Scope.extend((yield* Sessions).stream(grant, id), scope)
     const lines: Array<string> = []
     const reader = yield* stream.take.pipe(
       Effect.tap((events) => Effect.sync(() => lines.push(...events.filter(({ final }) => !final).map(({ line }) => line)))),
@@ -78,7 +78,7 @@ describe("a session's GET stream", () => {
     Effect.gen(function*() {
       const sessions = yield* Sessions
       const all = yield* Effect.forEach([1, 2, 3], () => open(anna))
-      const streams = yield* Effect.forEach(all, listen)
+      const streams = yield* Effect.forEach(all, (held) => listen(held))
       const over = Effect.zipRight(TestClock.adjust(0), Effect.forEach(streams, ({ isOver }) => isOver))
       yield* sessions.end(anna, all[0]?.id ?? "")
       assert.deepStrictEqual(yield* over, [true, false, false])
@@ -88,7 +88,8 @@ describe("a session's GET stream", () => {
       assert.deepStrictEqual(yield* over, [true, true, false])
       yield* (yield* FakeGrants).revoke(anna)
       assert.deepStrictEqual(yield* over, [true, true, true])
-      const last = yield* listen(yield* open(fakeGrant("1", "client", 2)))
+      const again = fakeGrant("1", "client", 2)
+      const last = yield* listen(yield* open(again), again)
       yield* sessions.endStreams
       yield* TestClock.adjust(0)
       assert.isTrue(yield* last.isOver)
