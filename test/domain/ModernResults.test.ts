@@ -29,6 +29,14 @@ describe("a child's result for 2026-07-28", () => {
     assert.deepStrictEqual(complete("tools/call", { content: [], _meta: other })._meta, meta)
   })
 
+  it("says nothing of caching where it must not be kept, whatever the child says", () => {
+    for (const method of ["tools/call", "prompts/get", "completion/complete"]) {
+      for (const options of [once, { retried: true }]) {
+        assert.deepStrictEqual(complete(method, { content: [], cacheScope: "public", ttlMs: 9e9 }, options), { content: [], resultType: "complete", _meta: meta })
+      }
+    }
+  })
+
   it.each([
     ["tools/list", 300_000, 0],
     ["prompts/list", 300_000, 0],

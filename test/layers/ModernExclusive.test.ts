@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Fiber, TestClock } from "effect"
 import { ModernCalls } from "../../src/services/ModernCalls.ts"
 import { Sessions } from "../../src/services/Sessions.ts"
 import { FakeChildren, living } from "../fakes/FakeChildren.ts"
@@ -56,6 +56,55 @@ describe("a child that may ask", () => {
       yield* settled
       assert.deepStrictEqual([first?.alive, second?.alive], [false, false])
       assert.notInclude(yield* kinds, "exclusive")
+    }).pipe(Effect.provide(testInteractive())))
+
+  it.effect("may ask what nests too deep to be passed on: it hears so, and its call goes on", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      play.answers = false
+      const calling = yield* call(anna, toolCall(1, { capabilities: form }))
+      const [child] = yield* exclusive
+      const deep = `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`
+      child?.emit(`{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"?","requestedSchema":${deep}}}`)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([answersAt(child), cancelledAt(child)], [[["q", -32603]], []])
+      answer(child, got(child)[0])
+      assert.deepInclude((yield* responseTo(calling))["result"], { resultType: "complete" })
+    }).pipe(Effect.provide(testInteractive())))
+
+  it.effect("hears that nobody answers what it has asked when it answers the call first, and is used again", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      play.answers = false
+      for (const [n, isRound] of [[1, false], [2, true]] as const) {
+        const calling = yield* call(anna, toolCall(n, { capabilities: form }))
+        const [child, ...others] = yield* exclusive
+        assert.deepStrictEqual(others, [])
+        child?.emit(question(n))
+        if (isRound) yield* roundOf(calling)
+        answer(child, got(child).at(-1))
+        yield* TestClock.adjust("1 second")
+        if (!isRound) assert.deepInclude((yield* responseTo(calling))["result"], { resultType: "complete" })
+        assert.deepStrictEqual(answersAt(child).at(-1), [n, -32603])
+      }
+      yield* call(anna, toolCall(3))
+      assert.deepStrictEqual((yield* exclusive).map((child) => got(child).length), [3])
+    }).pipe(Effect.provide(testInteractive())))
+
+  it.effect("and comes up for calls that have been given up meanwhile is one of two at most that are kept", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      play.mode = "silent"
+      const prompt = envelope("prompts/get", { params: { name: "p" } })
+      const asking = yield* Effect.forEach([1, 2, 3, 4], () => Effect.fork(call(anna, prompt)))
+      yield* settled
+      yield* Fiber.interruptAll(asking)
+      assert.strictEqual(play.children.length, 4)
+      for (const child of play.children) child.comeUp()
+      yield* settled
+      assert.deepStrictEqual([yield* kinds, living(play)], [["exclusive", "exclusive"], 2])
+      assert.property(yield* ask(anna, prompt), "result")
+      assert.strictEqual(play.children.length, 4)
     }).pipe(Effect.provide(testInteractive())))
 
   it.effect("goes with its grant, whose open round is over", () =>

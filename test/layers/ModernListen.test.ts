@@ -181,6 +181,25 @@ describe("resources that are listened to", () => {
       assert.deepStrictEqual(second?.params?.notifications, { toolsListChanged: true })
     }).pipe(Effect.provide(able())))
 
+  it.scoped("are 256 of one grant, however many streams it has; what is more is not promised, and what a stream leaves is free", () =>
+    Effect.gen(function*() {
+      const uris = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => `x:${from + n}`)
+      const promised = (grant: Grant, resourceSubscriptions: ReadonlyArray<string>) =>
+        Effect.gen(function*() {
+          const { hangUp, stream } = yield* listenFor(grant, { resourceSubscriptions })
+          const [first] = yield* linesOf(stream)
+          return { hangUp, uris: (first?.params?.notifications as { readonly resourceSubscriptions?: ReadonlyArray<string> }).resourceSubscriptions ?? [] }
+        })
+      const first = yield* promised(anna, uris(0, 200))
+      const second = yield* promised(anna, uris(150, 300))
+      assert.deepStrictEqual([first.uris, second.uris], [uris(0, 200), uris(150, 256)])
+      const [child] = (yield* FakeChildren).children
+      assert.strictEqual(urisAt(child, "subscribe").length, 256)
+      assert.deepStrictEqual((yield* promised(annaAgain, uris(300, 301))).uris, uris(300, 301))
+      yield* first.hangUp
+      assert.deepStrictEqual((yield* promised(anna, uris(256, 407))).uris, uris(256, 406))
+    }).pipe(Effect.provide(able())))
+
   it.scoped("are subscribed to again by the next child, whoever has it started and goes away", () =>
     Effect.gen(function*() {
       const play = yield* FakeChildren
