@@ -100,6 +100,17 @@ describe("questions of a child", () => {
       assert.strictEqual(calling.status(), 400)
     }).pipe(Effect.provide(testInteractive())))
 
+  it.effect("that are open and that a retry has not declared are refused: no question goes to a client that did not say it takes it", () =>
+    Effect.gen(function*() {
+      const { answerCall, child, retry } = yield* asked()
+      const retrying = yield* call(anna, retry({ capabilities: { sampling: {} }, inputResponses: {} }))
+      assert.deepStrictEqual(answersAt(child), [["q", -32021]])
+      yield* TestClock.adjust("1 second")
+      answerCall()
+      const messages = yield* messagesOf(retrying)
+      assert.deepStrictEqual(messages.map(({ id, result }) => [id, (result as { readonly resultType: string }).resultType]), [[2, "complete"]])
+    }).pipe(Effect.provide(testInteractive())))
+
   it.effect("that the child takes back are not asked; of an open round the retry waits for the result", () =>
     Effect.gen(function*() {
       const { answerCall, child, retry, round } = yield* asked()

@@ -3,7 +3,8 @@ import { Effect, TestClock } from "effect"
 import { ModernCalls } from "../../src/services/ModernCalls.ts"
 import { FakeChildren } from "../fakes/FakeChildren.ts"
 import { fakeGrant } from "../fakes/FakeGrants.ts"
-import { envelope, got, testModern } from "../fakes/TestModern.ts"
+import type { Parts } from "../fakes/TestModern.ts"
+import { accept, answer, answersAt, cancelledAt, envelope, form, got, question, roundOf, testInteractive, testModern } from "../fakes/TestModern.ts"
 import { responseTo } from "../fakes/TestSessions.ts"
 
 const [anna, ben] = [fakeGrant("1"), fakeGrant("2")]
@@ -78,10 +79,55 @@ describe("headers that repeat a tool's arguments", () => {
       assert.strictEqual((yield* Effect.flip(callTool("marked")))._tag, "StartFailed")
     }).pipe(Effect.provide(testModern())))
 
+  it.effect("stay known where one user's child refuses the list, which then is read again for the next call", () =>
+    Effect.gen(function*() {
+      const { results } = yield* FakeChildren
+      const good = () => ({ tools: [tool("marked", "Region")] })
+      results.set("tools/list", good)
+      yield* callTool("marked", { region: "eu" })
+      yield* TestClock.adjust("5 minutes")
+      const refusals = [{ error: { code: -32603, message: "no list" } }, { tools: "none" }, { tools: [], nextCursor: "2" }]
+      for (const refused of refusals) {
+        results.set("tools/list", ({ cursor }) => cursor === undefined ? refused : { error: { code: -32603, message: "no page" } })
+        const before = (yield* lists).length
+        assert.deepStrictEqual([yield* callTool("marked", {}, ben), yield* callTool("marked", { region: "eu" }, ben)], [-32020, "result"])
+        assert.isAtLeast((yield* lists).length, before + 2, "a list that was refused is not read")
+      }
+      results.set("tools/list", good)
+      yield* callTool("marked", { region: "eu" })
+      const read = (yield* lists).length
+      yield* callTool("marked", { region: "eu" }, ben)
+      assert.strictEqual((yield* lists).length, read)
+    }).pipe(Effect.provide(testModern())))
+
   it.effect("are not wanted of tools that nobody may call, and such a call reaches no child", () =>
     Effect.gen(function*() {
       ;(yield* FakeChildren).results.set("tools/list", () => ({ tools: [tool("download_release_attachment", "Region")] }))
       for (const headers of [{}, { region: "eu" }]) assert.strictEqual(yield* callTool("download_release_attachment", headers), -32602)
       assert.strictEqual(yield* calls, 0)
     }).pipe(Effect.provide(testModern())))
+})
+
+describe("headers of a request that brings answers", () => {
+  it.effect("must match, too; one that is refused for them has not used its state up", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      play.results.set("tools/list", () => ({ tools: [tool("marked", "Region")] }))
+      play.answers = false
+      const calls = yield* ModernCalls
+      const marked = (region: string, parts: Parts = {}) =>
+        calls.call(anna, envelope("tools/call", { capabilities: form, ...parts, params: { name: "marked", arguments: { region: "eu" } } }), new Map([["region", region]]))
+      const first = yield* marked("eu")
+      const child = play.children.at(-1)
+      child?.emit(question("q"))
+      const { keys, requestState } = yield* roundOf(first)
+      const retry = { id: 2, requestState, inputResponses: { [keys[0] ?? ""]: accept() } }
+      const error = yield* Effect.flip(marked("us", retry))
+      assert.deepInclude(error._tag === "ModernRefusal" ? error.refused : undefined, { status: 400, code: -32020 })
+      assert.deepStrictEqual([answersAt(child), cancelledAt(child)], [[], []])
+      const second = yield* marked("eu", retry)
+      assert.deepStrictEqual(answersAt(child), [["q", accept()]])
+      answer(child, got(child)[0])
+      assert.deepInclude((yield* responseTo(second))["result"], { resultType: "complete" })
+    }).pipe(Effect.provide(testInteractive())))
 })
