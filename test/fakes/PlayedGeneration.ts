@@ -33,6 +33,8 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
       sent: new Array<Line>(),
       published: new Array<Line>(),
       hasStream: false,
+      /** Whether what goes to that stream is taken. */
+      isRead: true,
       /** Requests of the child that the session counts as open. */
       open: 0,
       fuses: new Array<Fuse>(),
@@ -60,7 +62,7 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
       mayAsk,
       mayWait: true,
       hasStream: () => session.hasStream,
-      publish: (line) => session.published.push(parse(line)) > 0,
+      publish: (line) => session.isRead && session.published.push(parse(line)) > 0,
       opened: Effect.sync(() => void session.open++),
       closed: Effect.sync(() => void session.open--)
     })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import type { Line } from "../fakes/PlayedGeneration.ts"
 import { answersTo, askedInCall, asking, eventsOf, playedGeneration, quiet } from "../fakes/PlayedGeneration.ts"
 
@@ -141,6 +141,20 @@ describe("what the client is asked", () => {
         error: { code: -32603, message: "The request is longer than the 1048576 characters that may wait for the client." }
       }])
       assert.strictEqual(played.session.open, 1)
+    }))
+
+  it.scoped("is refused where it nests too deep to be written anew, as one with a progress token must be; child, calls and id go on", () =>
+    Effect.gen(function*() {
+      const played = yield* playedGeneration()
+      const { generation, session } = played
+      const [first, second] = [yield* played.call("a"), yield* played.call("b")]
+      const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`
+      yield* played.say(`{"jsonrpc":"2.0","id":7,"method":"sampling/createMessage","params":{"_meta":{"progressToken":1},"deep":${deep}}}`)
+      assert.deepStrictEqual(answersTo(played), [{ jsonrpc: "2.0", id: 7, error: { code: -32603, message: "The request nests too deep to be passed on." } }])
+      assert.deepStrictEqual([session.open, session.published, Option.isNone(generation.ended())], [0, [], true])
+      yield* played.say({ jsonrpc: "2.0", id: 1, result: {} }, asking(7))
+      assert.deepStrictEqual((yield* eventsOf(first)).map(({ id }) => id), ["a"])
+      assert.deepStrictEqual((yield* eventsOf(second)).map(({ method }) => method), ["sampling/createMessage"])
     }))
 
   it.scoped("can be asked again under an id that has been answered", () =>

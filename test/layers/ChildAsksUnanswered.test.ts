@@ -49,6 +49,24 @@ describe("a request that is not answered", () => {
       assert.deepStrictEqual([yield* eventsOf(call), session.open], [[], 0])
     }))
 
+  it.scoped("goes to a client that does not read is refused at once, on its call's stream and on the session's own", () =>
+    Effect.gen(function*() {
+      const played = yield* playedGeneration()
+      const { session } = played
+      const call = yield* played.call("c")
+      assert.isTrue(call.interim(JSON.stringify("x".repeat(1024 * 1024 - 100))))
+      yield* played.say(asking(1))
+      yield* played.say(answerTo(1))
+      yield* played.openStream
+      session.isRead = false
+      yield* played.say(asking(2))
+      assert.deepStrictEqual(answersTo(played), [1, 2].map((id) => ({ jsonrpc: "2.0", id, error: { code: -32603, message: "The client does not read what it is sent." } })))
+      assert.deepStrictEqual([session.open, session.published], [0, []])
+      session.isRead = true
+      yield* played.say(asking(2))
+      assert.deepStrictEqual([session.open, session.published.length], [1, 1], "one that reads again is asked again")
+    }))
+
   it.scoped("may be taken back by the child, under its own id; the client hears it under ours, and with the reason", () =>
     Effect.gen(function*() {
       const { call, generation, id, say, session } = yield* askedInCall(7)

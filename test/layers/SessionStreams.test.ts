@@ -95,6 +95,42 @@ describe("a session's GET stream", () => {
       assert.isTrue(yield* last.isOver)
     }).pipe(Effect.provide(testSessions())))
 
+  it.effect("is not opened with a sign-in that has ended since it was checked, also where another one of its user and client goes on", () =>
+    Effect.gen(function*() {
+      const sessions = yield* Sessions
+      const again = fakeGrant("1", "client", 2)
+      const session = yield* open(anna)
+      const stream = yield* listen(session)
+      yield* (yield* FakeGrants).revoke(again)
+      yield* TestClock.adjust(0)
+      for (const lastEventId of [undefined, "1", "none"]) {
+        assert.strictEqual((yield* Effect.flip(Effect.scoped(sessions.stream(again, session.id, lastEventId))))._tag, "GrantOver")
+      }
+      assert.property(yield* use(session), "result")
+      yield* stream.hangUp
+      assert.isFalse(yield* (yield* listen(session)).isOver)
+    }).pipe(Effect.provide(testSessions())))
+
+  it.scoped("that nobody reads takes no questions when 1 MiB waits there: the child hears it at once", () =>
+    Effect.gen(function*() {
+      const play = yield* FakeChildren
+      const params = { protocolVersion: "2025-11-25", capabilities: { sampling: {} }, clientInfo: { name: "test", version: "1" } }
+      const session = yield* open(anna, request("initialize", 0, params))
+      const stream = yield* (yield* Sessions).stream(anna, session.id)
+      const [child] = play.children
+      const asking = (id: string) => child?.emit({ jsonrpc: "2.0", id, method: "sampling/createMessage", params: { messages: [] } })
+      const refused = () => child?.received.filter(({ method }) => method === undefined).map(({ error, id }) => [id, error])
+      child?.emit(updated("x".repeat(1024 * 1024 - 150)))
+      asking("a")
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(refused(), [["a", { code: -32603, message: "The client does not read what it is sent." }]])
+      yield* stream.take
+      asking("b")
+      yield* TestClock.adjust(0)
+      const lines = (yield* stream.take).map(({ line }) => JSON.parse(line) as { readonly method: string })
+      assert.deepStrictEqual([lines.map(({ method }) => method), refused()?.length], [["sampling/createMessage"], 1])
+    }).pipe(Effect.provide(testSessions())))
+
   it.effect("of a stateful child keeps it up to STREAM_IDLE, and no longer than itself", () =>
     Effect.gen(function*() {
       const play = yield* FakeChildren
