@@ -139,6 +139,18 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
       assert.strictEqual(spelt.status, 410)
     }))
 
+  it.effect("415: a Content-Encoding, for nothing is unpacked here; identity is none", () =>
+    Effect.gen(function*() {
+      const { broker, client } = yield* SharedBroker
+      const ask = (encoding: string) => broker.post(client, rpc(1, "ping"), { session: "0".repeat(48), headers: { "content-encoding": encoding } })
+      for (const encoding of ["gzip", "GZIP", "br", "identity, gzip"]) {
+        const answer = yield* ask(encoding)
+        const sentence = `Send the body as it is: Content-Encoding "${encoding.toLowerCase()}" is not understood here.`
+        assert.deepStrictEqual([answer.status, errorOf(answer).message], [415, sentence])
+      }
+      for (const encoding of ["identity", "Identity"]) assert.strictEqual((yield* ask(encoding)).status, 410, encoding)
+    }))
+
   it.effect("406: Accept excludes both forms of an answer; anything that allows one is fine", () =>
     Effect.gen(function*() {
       const { broker, client } = yield* SharedBroker
