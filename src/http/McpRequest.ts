@@ -41,17 +41,20 @@ export const readMessage = (
   limits: Pick<Settings, "maxBody" | "maxCallsPerSession" | "maxJsonDepth">
 ): Effect.Effect<{ readonly message: Message | Batch; readonly accept: Accepted }, McpRefusal> =>
   Effect.gen(function*() {
+    const encoding = request.headers["content-encoding"]?.trim().toLowerCase() ?? ""
+    const packed = encoding === "" || encoding === "identity"
+      ? undefined
+      : refusal(415, `Send the body as it is: Content-Encoding "${encoding.slice(0, 40)}" is not understood here.`)
     const text = yield* readBody(request, limits.maxBody).pipe(
       Effect.mapError((error) =>
         error._tag === "BodyTooLarge"
           ? refusal(413, `The body is larger than ${error.limit} bytes. Send less at once, or have the operator raise MAX_BODY.`)
           : error.why === "not UTF-8"
-          ? refusal(400, "The body is not UTF-8; send one JSON-RPC 2.0 message as UTF-8 text.", ErrorCode.parse)
+          ? packed ?? refusal(400, "The body is not UTF-8; send one JSON-RPC 2.0 message as UTF-8 text.", ErrorCode.parse)
           : refusal(400, "The body ended before it was complete. Send it again.")
       )
     )
-    const encoding = request.headers["content-encoding"]?.trim().toLowerCase()
-    if (encoding !== undefined && encoding !== "" && encoding !== "identity") return yield* refusal(415, `Send the body as it is: Content-Encoding "${encoding.slice(0, 40)}" is not understood here.`)
+    if (packed !== undefined) return yield* packed
     const type = (request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase()
     if (type !== "application/json") return yield* refusal(415, "Send the JSON-RPC message with Content-Type: application/json.")
     const value = yield* parse(text, limits.maxJsonDepth).pipe(Either.mapLeft((bad) => new McpRefusal({ ...bad, status: 400 })))

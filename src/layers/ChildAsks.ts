@@ -138,11 +138,16 @@ export const makeChildAsks = (options: AskingOptions & {
       return undefined
     }
   }
+  /** It never went out, as those that wait: nobody is told that it is taken back. */
+  const refuseUnread = (ask: OpenAsk): Effect.Effect<void> => {
+    waiting = [...waiting, ask]
+    return refuse(ask, unread)
+  }
   const toCall = (ask: OpenAsk, call: InFlightCall): Effect.Effect<void> => {
     ask.call = call
-    return Effect.flatMap(call.sink.asked(ask), (isTaken) => isTaken ? extendCalls(ask) : refuse(ask, unread))
+    return Effect.flatMap(call.sink.asked(ask), (isTaken) => isTaken ? extendCalls(ask) : refuseUnread(ask))
   }
-  const toStream = (ask: OpenAsk): Effect.Effect<void> => publish(ask.line) ? extendCalls(ask) : refuse(ask, unread)
+  const toStream = (ask: OpenAsk): Effect.Effect<void> => publish(ask.line) ? extendCalls(ask) : refuseUnread(ask)
   /** Whether the client waits for answers, and reads nothing but those. */
   const readsNoStream = (): boolean => {
     const itsCalls = calls.all().filter(({ grantId }) => grantId !== undefined)

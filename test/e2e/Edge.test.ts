@@ -1,5 +1,6 @@
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { gzipSync } from "node:zlib"
 import { initialize, rpc, SharedBroker, sharedBroker, testBroker } from "./TestBroker.ts"
 import { errorOf, json, rawRequest, response } from "./Wire.ts"
 
@@ -149,6 +150,9 @@ layer(sharedBroker({ allowedOrigins: [configured], maxBody }), { excludeTestServ
         assert.deepStrictEqual([answer.status, errorOf(answer).message], [415, sentence])
       }
       for (const encoding of ["identity", "Identity"]) assert.strictEqual((yield* ask(encoding)).status, 410, encoding)
+      const packed = new Uint8Array(gzipSync(JSON.stringify(rpc(1, "ping"))))
+      const answer = yield* broker.get("/mcp", { ...broker.init(client, "", { headers: { "content-encoding": "gzip" } }), body: packed })
+      assert.deepStrictEqual([answer.status, errorOf(answer).message], [415, "Send the body as it is: Content-Encoding \"gzip\" is not understood here."])
     }))
 
   it.effect("406: Accept excludes both forms of an answer; anything that allows one is fine", () =>

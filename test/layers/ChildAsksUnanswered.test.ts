@@ -54,9 +54,11 @@ describe("a request that is not answered", () => {
       const played = yield* playedGeneration()
       const { session } = played
       const call = yield* played.call("c")
-      assert.isTrue(call.interim(JSON.stringify("x".repeat(1024 * 1024 - 100))))
-      yield* played.say(asking(1))
+      // Room for what would take it back, and none for the request.
+      assert.isTrue(call.interim(JSON.stringify("x".repeat(1024 * 1024 - 400))))
+      yield* played.say({ ...asking(1), params: { message: "?".repeat(400) } })
       yield* played.say(answerTo(1))
+      assert.strictEqual((yield* eventsOf(call)).length, 2, "nothing is taken back that never went out")
       yield* played.openStream
       session.isRead = false
       yield* played.say(asking(2))
