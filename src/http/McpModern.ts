@@ -1,6 +1,5 @@
 import type { HttpServerResponse } from "@effect/platform"
 import { HttpServerResponse as Response } from "@effect/platform"
-import type { Scope } from "effect"
 import { Effect, Either } from "effect"
 import { modernVersion } from "../domain/Era.ts"
 import type { Request, RequestId } from "../domain/JsonRpc.ts"
@@ -10,7 +9,8 @@ import type { Envelope, Refused } from "../domain/ModernEnvelope.ts"
 import { modernHeaders, readEnvelope } from "../domain/ModernEnvelope.ts"
 import type { Grant } from "../services/Grants.ts"
 import type { ModernCall, ModernCalls } from "../services/ModernCalls.ts"
-import type { CallError, CallEvent, EventStream } from "../services/Sessions.ts"
+import type { CallError, EventStream } from "../services/Sessions.ts"
+import { answerCall } from "./CallAnswer.ts"
 import { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
 
@@ -35,23 +35,8 @@ const cancelAtEnd = ({ cancel }: ModernCall) => Effect.addFinalizer(() => cancel
 export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) => {
   const json = (line: string, status = 200): Answer => Response.text(line, { status, contentType: "application/json", headers: noStore })
 
-  const untilFinal = (call: ModernCall): Effect.Effect<CallEvent> =>
-    Effect.flatMap(call.take, (events) => {
-      const last = events.at(-1)
-      return last?.final === true ? Effect.succeed(last) : untilFinal(call)
-    })
-
-  const respond = (call: ModernCall, accept: Accepted): Effect.Effect<Answer, never, Scope.Scope> =>
-    Effect.gen(function*() {
-      if (!accept.sse) {
-        const { line } = yield* untilFinal(call)
-        return json(line, call.status())
-      }
-      const events = accept.json ? yield* call.takeSoon : []
-      const [first] = events
-      if (first?.final === true) return json(first.line, call.status())
-      return streamed(yield* call.stream(events))
-    })
+  /** Apart from the request, as above. */
+  const respond = (call: ModernCall, accept: Accepted) => answerCall(call, accept, (line) => json(line, call.status()), streamed)
 
   const listen = Effect.fnUntraced(function*(grant: Grant, { request: { id, params } }: Envelope, accept: Accepted) {
     if (!accept.sse) {

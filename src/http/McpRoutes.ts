@@ -13,6 +13,7 @@ import type { Call, EventStream } from "../services/Sessions.ts"
 import { ModernCalls } from "../services/ModernCalls.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { authenticate, challenge } from "./BearerAuth.ts"
+import { answerCall } from "./CallAnswer.ts"
 import { corsHeaders, methods, preflight } from "./Cors.ts"
 import type { Ways } from "./McpBatch.ts"
 import { answerCalls, dispatchBatch } from "./McpBatch.ts"
@@ -44,20 +45,8 @@ export const McpRoutes = HttpLayerRouter.use((router) =>
       HttpServerResponse.text(line, { contentType: "application/json", headers: { ...noStore, ...headers } })
     const streamed = (stream: EventStream, headers: Readonly<Record<string, string>>) => eventStream(stream, { ...noStore, ...headers }, draining.isDraining)
 
-    /**
-     * A call's answer: JSON where nothing precedes the result, and a stream where something does or the call takes its time,
-     * as far as the client can read it.
-     */
-    const respond = Effect.fnUntraced(function*(call: Call, accept: Accepted, headers: Readonly<Record<string, string>>) {
-      if (!accept.sse) {
-        let events = yield* call.take
-        while (events.at(-1)?.final !== true) events = yield* call.take
-        return json(events.at(-1)?.line ?? "", headers)
-      }
-      const events = accept.json ? yield* call.takeSoon : []
-      const [first] = events
-      return first?.final === true ? json(first.line, headers) : streamed(yield* call.stream(events), headers)
-    })
+    const respond = (call: Call, accept: Accepted, headers: Readonly<Record<string, string>>) =>
+      answerCall(call, accept, (line) => json(line, headers), (stream) => streamed(stream, headers))
 
     const initialize = Effect.fnUntraced(function*(grant: Grant, request: Request, accept: Accepted) {
       if (JSON.stringify(request.params ?? {}).length > maxInitialize) {

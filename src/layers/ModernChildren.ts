@@ -123,5 +123,3 @@ export const makeModernChildren = ({ admit, table }: SessionCore["Type"], maxCal
     forget: (grantId: GrantId): void => void keys.delete(grantId)
   }
 }
-
-export type ModernChildren = ReturnType<typeof makeModernChildren>

@@ -100,5 +100,3 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
         )
     }
   })
-
-export type Rounds = Effect.Effect.Success<ReturnType<typeof makeRounds>>
