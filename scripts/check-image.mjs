@@ -13,7 +13,7 @@ import { quadletGenerator } from "./quadlet.mjs"
 
 /** Programs, with the Debian packages that have them. */
 const tools = { buildah: "buildah", podman: "podman", runc: "runc", catatonit: "catatonit", "systemd-analyze": "systemd" }
-const image = "localhost/fjmcp-check/fjmcp-broker"
+const image = "localhost/fjmcp-broker:latest"
 const revision = "0123456789ab"
 
 const end = (line, result, code) => {

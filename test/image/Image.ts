@@ -5,9 +5,10 @@
 import { parseArgs } from "node:util"
 import type { Check } from "./Check.ts"
 import { imageChecks } from "./ImageChecks.ts"
+import { docsChecks } from "./DocsChecks.ts"
 import { engine, execute, type Run } from "./Podman.ts"
 import { quadletChecks } from "./QuadletChecks.ts"
-import { servingChecks, setUp } from "./ServingChecks.ts"
+import { secretName, servingChecks, setUp } from "./ServingChecks.ts"
 
 const text = { type: "string", default: "" } as const
 const { values } = parseArgs({ options: { folder: text, image: text, slim: text, build: text, revision: text, quadlet: text, podman: text } })
@@ -25,7 +26,7 @@ const run = async (checks: ReadonlyArray<Check>): Promise<void> => {
       console.log(`ok      ${name}`)
     } catch (error) {
       count.failed += 1
-      console.log(`FAILED  ${name}\n        ${error instanceof Error ? error.message : String(error)}`)
+      console.log(`FAILED  ${name}\n        ${(error instanceof Error ? error.message : String(error)).slice(0, 2000)}`)
     }
   }
 }
@@ -43,6 +44,9 @@ try {
       count.skipped += 1
       console.log("skipped podman 5's quadlet generator could not be had")
     }
+    // Its secret has the name that the documents give theirs.
+    await podman("secret", "rm", secretName)
+    await run(docsChecks([program, ...words], values.folder))
   } finally {
     await setup.forgejo.forgejo.stop()
   }

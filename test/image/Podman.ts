@@ -20,8 +20,9 @@ export const execute = (program: string, args: ReadonlyArray<string>, env = proc
     })
   })
 
-/** What is asked of every container. Limits are named because podman's own are above what some machines allow. */
-const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
+/** Named because podman's own are above what some machines allow. */
+export const limits = ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
+/** What is asked of every container. */
 const hardened = ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges", ...limits]
 
 export interface Container {
@@ -88,7 +89,7 @@ export const healthy = async (container: Container): Promise<void> => {
   for (let tries = 0; ; tries++) {
     const { code, stderr, stdout } = await container.health()
     if (code === 0) return
-    if (tries === 50) throw new Error(`not healthy: ${stdout}${stderr}\n${await container.logs()}`)
+    if (tries === 30) throw new Error(`not healthy: ${stdout}${stderr}\n${await container.logs()}`)
     await sleep(100)
   }
 }

@@ -59,7 +59,7 @@ export const quadletChecks = (engine: Engine, setup: Setup, generator: string): 
     {
       name: "a container with the unit's own options is healthy, and those options are the ones checked above",
       run: async () => {
-        const settings = join(setup.folder, "broker.env")
+        const settings = join(setup.folder, "fjmcp-broker.env")
         const { env } = setup
         writeFileSync(settings, env.filter((word) => word !== "-e" && !word.includes("_FILE=")).map((line) => `${line}\n`).join(""))
         const words = wordsOf(readFileSync(join(units, "fjmcp-broker.service"), "utf8"))
@@ -68,10 +68,13 @@ export const quadletChecks = (engine: Engine, setup: Setup, generator: string): 
           expect(given.includes(wanted), `the unit has ${wanted}`, given)
         }
         expect(words.at(-1) === "localhost/fjmcp-broker:latest", "its image is the one that the documents build", given)
-        const own = words.slice(0, -1).map((word) => word === "%E/fjmcp-broker/broker.env" ? settings : word)
+        const own = words.slice(0, -1).map((word) => word === "%E/fjmcp-broker/fjmcp-broker.env" ? settings : word)
         const container = await engine.startAs([...own, engine.image])
         await healthy(container)
         expect(await container.stop() === 0, "it ends well", await container.logs())
+        // The documents' commands make a volume of that name.
+        await engine.podman("rm", container.id)
+        await engine.podman("volume", "rm", "fjmcp-broker")
       }
     }
   ]
