@@ -17,6 +17,7 @@ import { LoggingLive } from "../layers/LoggingLive.ts"
 import { readFileText } from "../layers/SettingsSources.ts"
 import { CommandFailed, complain, print } from "./CommandFailed.ts"
 import { demoBanner } from "./DemoBanner.ts"
+import { demoDefaults, madeByTheDemo } from "./DemoSettings.ts"
 import { programName } from "./Help.ts"
 
 interface DemoFlags {
@@ -26,15 +27,6 @@ interface DemoFlags {
   readonly tokens: Option.Option<string>
 }
 
-/** The four settings that the demo makes itself, in every spelling. */
-const madeByTheDemo = [
-  "FJMCP_PUBLIC_URL",
-  "FJMCP_FORGEJO_URL",
-  "FJMCP_FORGEJO_INTERNAL_URL",
-  "FJMCP_FORGEJO_CLIENT_ID",
-  "FJMCP_FORGEJO_CLIENT_SECRET",
-  "FJMCP_FORGEJO_CLIENT_SECRET_FILE"
-]
 const defaultPort = 8080
 
 const fail = (sentence: string) => Effect.zipRight(complain(`${programName}: ${sentence}\n`), new CommandFailed({ code: 1 }))
@@ -117,11 +109,7 @@ const run = (flags: DemoFlags) =>
         ["CHILD_COMMAND", standInChild],
         ...(isStandIn ? [["CHILD_PRESET", "forgejo-mcp"] as const] : []),
         ["DATA_DIR", yield* temporaryFolder],
-        ["DRAIN_GRACE", "2s"],
-        ["LOG_FORMAT", "pretty"],
-        ["MAX_SESSIONS", "4096"],
-        ["MAX_SESSIONS_PER_USER", "4096"],
-        ["MAX_STARTS_PER_MINUTE", "100000"],
+        ...demoDefaults,
         ...(flags.once ? [["LOG_LEVEL", "warning"] as const] : [])
       ])
     })

@@ -18,6 +18,8 @@ export interface Setting<A> {
   readonly fallback: Fallback
   /** Sentences, without the default. */
   readonly description: string
+  /** What may stand there, in words for the reference. */
+  readonly allowed: string
   readonly parse: (text: string) => Parsed<A>
   /** Something right, for the messages that come without the parser's own example. */
   readonly example: string
@@ -32,20 +34,24 @@ const required = "required"
 const text = (value: string) => ({ text: value })
 
 /** A number of something; 0 would mean that the broker cannot work. */
-const count = (name: string, value: number, max: number, description: string): Setting<number> => ({
-  name, metavar: "COUNT", fallback: text(`${value}`), description, example: `${value}`, parse: wholeNumber(`${value}`, { min: 1, max })
+const count = (name: string, value: number, max: number, description: string, min = 1): Setting<number> => ({
+  name, metavar: "COUNT", fallback: text(`${value}`), description, example: `${value}`, allowed: `${min} to ${max}`,
+  parse: wholeNumber(`${value}`, { min, max })
 })
 
 const time = (name: string, value: string, description: string, zero: "zero" | "positive" = "positive"): Setting<Duration.Duration> => ({
-  name, metavar: "DURATION", fallback: text(value), description, example: value, parse: duration(value, zero)
+  name, metavar: "DURATION", fallback: text(value), description, example: value,
+  allowed: `${zero === "zero" ? "0s" : "1ms"} to 24d`, parse: duration(value, zero)
 })
 
 const bytes = (name: string, value: string, description: string): Setting<number> => ({
-  name, metavar: "SIZE", fallback: text(value), description, example: value, parse: size(value, { min: 1024, max: 256 * 1024 * 1024 })
+  name, metavar: "SIZE", fallback: text(value), description, example: value, allowed: "1KiB to 256MiB",
+  parse: size(value, { min: 1024, max: 256 * 1024 * 1024 })
 })
 
 const choice = <A>(name: string, words: Readonly<Record<string, A>>, value: string, description: string): Setting<A> => ({
-  name, metavar: Object.keys(words).join("|"), fallback: text(value), description, example: value, parse: oneOf(words, value)
+  name, metavar: Object.keys(words).join("|"), fallback: text(value), description, example: value,
+  allowed: Object.keys(words).join(", "), parse: oneOf(words, value)
 })
 
 const path = (example: string) => (value: string): Parsed<string> =>
@@ -88,52 +94,62 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   publicUrl: {
     name: "PUBLIC_URL", metavar: "URL", fallback: required, example: "https://mcp.example.org",
     parse: secureOrigin("https://mcp.example.org"),
+    allowed: "an origin: https, or http on a loopback host",
     description: "The origin at which clients reach the broker: scheme, host and port, no path. https, unless it is loopback. " +
       "It is the OAuth issuer."
   },
   forgejoUrl: {
     name: "FORGEJO_URL", metavar: "URL", fallback: required, example: "https://forgejo.example.org",
     parse: webUrl("https://forgejo.example.org"),
+    allowed: "an http or https URL without user name, query and fragment",
     description: "Where browsers reach Forgejo. May have a path."
   },
   forgejoInternalUrl: {
     name: "FORGEJO_INTERNAL_URL", metavar: "URL", fallback: { derived: "FORGEJO_URL" }, example: "http://127.0.0.1:3000",
     parse: webUrl("http://127.0.0.1:3000"),
+    allowed: "an http or https URL without user name, query and fragment",
     description: "Where the broker and its children reach Forgejo, if not at FORGEJO_URL."
   },
   forgejoClientId: {
     name: "FORGEJO_CLIENT_ID", metavar: "ID", fallback: required, example: "6f1c1c2e-8a1b-4c52-9d3e-0a4f6f6c7d11",
     parse: oneWord("a client id", "6f1c1c2e-8a1b-4c52-9d3e-0a4f6f6c7d11"),
+    allowed: "one word",
     description: "The client id of the OAuth application that was made for the broker in Forgejo."
   },
   forgejoClientSecret: {
     name: "FORGEJO_CLIENT_SECRET", metavar: "FILE", fallback: required, secret: true, parse: secret,
     example: "FJMCP_FORGEJO_CLIENT_SECRET_FILE=/etc/fjmcp-broker/client-secret",
+    allowed: "one word; see Secrets",
     description: "The secret of that OAuth application."
   },
   forgejoScopes: {
     name: "FORGEJO_SCOPES", metavar: "WORDS", fallback: text(defaultScopes), example: defaultScopes, parse: parseScopes,
+    allowed: "scopes that Forgejo knows, one of them of the API",
     description: "What the broker asks Forgejo for, space-separated. At least one API scope (read:... or write:...)."
   },
   scopeMismatch: choice("SCOPE_MISMATCH", { refuse: "refuse", warn: "warn" }, "refuse",
     "What to do when Forgejo granted more than FORGEJO_SCOPES: refuse the sign-in, or log it and go on."),
   listen: {
     name: "LISTEN", metavar: "ADDRESS:PORT", fallback: text("127.0.0.1:8080"), example: "127.0.0.1:8080", parse: hostPort("127.0.0.1:8080"),
+    allowed: "an address or host name and a port; an IPv6 address in brackets; port 0: any free one",
     description: "Where the broker accepts connections."
   },
   dataDir: {
     name: "DATA_DIR", metavar: "DIRECTORY",
     fallback: { derived: "$STATE_DIRECTORY, else $XDG_DATA_HOME/fjmcp-broker, else ~/.local/share/fjmcp-broker" },
     example: "/var/lib/fjmcp-broker", parse: path("/var/lib/fjmcp-broker"),
+    allowed: "a path",
     description: "The directory of the store."
   },
   sealingKeyFile: {
     name: "SEALING_KEY_FILE", metavar: "FILE", fallback: { derived: "the systemd credential sealing-key, else sealing.key in DATA_DIR" },
     example: "/etc/fjmcp-broker/sealing.key", parse: path("/etc/fjmcp-broker/sealing.key"),
+    allowed: "a path",
     description: "The key that seals Forgejo's tokens in the store. Made at the first start; keep a backup."
   },
   childCommand: {
     name: "CHILD_COMMAND", metavar: "COMMAND", fallback: text(childCommandExample), example: childCommandExample, parse: childCommand,
+    allowed: "a program, by name or path, and its arguments",
     description: "The MCP server to start for each session, split into words as a shell would; no shell runs."
   },
   childPreset: {
@@ -144,6 +160,7 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   childTokenVariable: {
     name: "CHILD_TOKEN_VARIABLE", metavar: "NAME", fallback: { derived: "FORGEJO_ACCESS_TOKEN; with gitea-mcp GITEA_ACCESS_TOKEN" },
     example: "FORGEJO_ACCESS_TOKEN", parse: tokenVariable,
+    allowed: "the name of a variable that means nothing else to the child",
     description: "The environment variable in which the child expects its token."
   },
   childStateful: {
@@ -161,7 +178,8 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   sandbox: choice("SANDBOX", { basic: "basic", none: "none" }, "basic",
     "How children are confined. basic: no new privileges, a limit on open files, killed when the broker dies."),
   maxSessions: count("MAX_SESSIONS", 256, 100_000, "Sessions with a child process at one time."),
-  maxSessionsPerUser: count("MAX_SESSIONS_PER_USER", 32, 100_000, "Sessions with a child process of one user at one time. Beyond it the least recently used idle one is parked."),
+  maxSessionsPerUser: count("MAX_SESSIONS_PER_USER", 32, 100_000, "Sessions with a child process of one user at one time. Beyond it the least recently used idle one is parked. " +
+    "Not more than MAX_SESSIONS; the default gives way."),
   maxCallsPerSession: count("MAX_CALLS_PER_SESSION", 32, 10_000, "Calls of one session that may be under way at one time."),
   maxStarts: count("MAX_STARTS", 8, 1000, "Children that may be starting at one time."),
   maxStartsPerMinute: count("MAX_STARTS_PER_MINUTE", 30, 100_000, "Children of one user that may be started within a minute."),
@@ -171,16 +189,13 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   streamIdle: time("STREAM_IDLE", "4h", "How long an open GET stream alone keeps a child that is stateful."),
   sessionKeep: time("SESSION_KEEP", "7d", "A parked session without any request ends after this."),
   callTimeout: time("CALL_TIMEOUT", "5m", "How long a call may take without a sign of progress."),
-  callTimeoutMax: time("CALL_TIMEOUT_MAX", "30m", "How long a call may take at all, with progress."),
+  callTimeoutMax: time("CALL_TIMEOUT_MAX", "30m", "How long a call may take at all, with progress. Not less than CALL_TIMEOUT; the default gives way."),
   drainGrace: time("DRAIN_GRACE", "20s", "How long calls may go on after the broker was told to stop.", "zero"),
   headersTimeout: time("HEADERS_TIMEOUT", "10s", "How long a client may take to send the headers of a request."),
   bodyTimeout: time("BODY_TIMEOUT", "30s", "How long a client may take to send the body of a request."),
   maxBody: bytes("MAX_BODY", "4MiB", "The longest request body; longer ones are answered 413."),
   maxLine: bytes("MAX_LINE", "16MiB", "The longest message of a child; a longer one is dropped."),
-  maxJsonDepth: {
-    ...count("MAX_JSON_DEPTH", 64, 1000, "How deeply objects and lists in a request may be nested."),
-    parse: wholeNumber("64", { min: 8, max: 1000 })
-  },
+  maxJsonDepth: count("MAX_JSON_DEPTH", 64, 1000, "How deeply objects and lists in a request may be nested.", 8),
   unknownSessionStatus: choice("UNKNOWN_SESSION_STATUS", { 410: 410, 404: 404 }, "410",
     "The answer to a session id that the broker does not know. Clients that never start anew on 410 want 404."),
   sessionless: choice("SESSIONLESS", { attach: "attach", reject: "reject" }, "attach",
@@ -188,11 +203,13 @@ export const settingsTable: { readonly [Key in SettingKey]: Setting<Settings[Key
   allowedOrigins: {
     name: "ALLOWED_ORIGINS", metavar: "ORIGINS", fallback: text(""), example: "https://inspector.example.org",
     parse: several(origin("https://inspector.example.org")),
+    allowed: "origins",
     description: "Web sites besides the broker's own origin whose scripts may call it, separated by spaces or commas."
   },
   redirectSchemes: {
     name: "REDIRECT_SCHEMES", metavar: "SCHEMES", fallback: text(""), example: "com.example.app",
     parse: several(privateScheme("com.example.app")),
+    allowed: "URI schemes, none of the web's own",
     description: "Private-use URI schemes of installed applications that may be in redirect URIs, separated by spaces."
   },
   refreshGrace: time("REFRESH_GRACE", "5m",

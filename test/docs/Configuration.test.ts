@@ -1,0 +1,50 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Either } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { type Setting, settingKeys, settingsTable } from "../../src/layers/SettingsTable.ts"
+import { configurationText, groups } from "./ConfigurationText.ts"
+
+const settings: ReadonlyArray<Setting<unknown>> = settingKeys.map((key) => settingsTable[key])
+const takes = (setting: Setting<unknown>, text: string): boolean => Either.isRight(setting.parse(text))
+
+describe("docs/configuration.md", () => {
+  it("is what the table of settings says; if not, run: node scripts/configuration.mjs", () => {
+    const written = readFileSync(join(import.meta.dirname, "..", "..", "docs", "configuration.md"), "utf8")
+    assert.strictEqual(written, configurationText)
+  })
+
+  it("has every setting, once", () => {
+    assert.sameMembers(groups.flatMap(([, keys]) => keys), [...settingKeys])
+  })
+
+  it("has defaults and examples that can be used", () => {
+    for (const setting of settings) {
+      if (typeof setting.fallback === "object" && "text" in setting.fallback && setting.fallback.text !== "") {
+        assert.isTrue(takes(setting, setting.fallback.text), setting.name)
+      }
+      if (setting.secret !== true) assert.isTrue(takes(setting, setting.example), setting.name)
+    }
+  })
+
+  it("names the limits and words that are really taken, and what is beyond is refused", () => {
+    const beyond: Readonly<Record<string, readonly [below: string, above: string]>> = {
+      "1ms": ["0s", "24d"], "0s": ["-1s", "24d"], "24d": ["0s", "25d"], "1KiB": ["1023", "256MiB"], "256MiB": ["1023", "257MiB"]
+    }
+    let checked = 0
+    for (const setting of settings) {
+      const [, low, high] = /^(\S+) to (\S+)$/.exec(setting.allowed) ?? []
+      if (low !== undefined && high !== undefined) {
+        const below = beyond[low]?.[0] ?? String(Number(low) - 1)
+        const above = beyond[high]?.[1] ?? String(Number(high) + 1)
+        assert.deepStrictEqual([below, low, high, above].map((text) => takes(setting, text)), [false, true, true, false], setting.name)
+        checked += 1
+      } else if (setting.metavar.includes("|")) {
+        assert.isTrue(setting.allowed.split(", ").every((word) => takes(setting, word)), setting.name)
+        assert.isFalse(takes(setting, "something else"), setting.name)
+        checked += 1
+      }
+    }
+    assert.isAbove(checked, 25)
+  })
+})
