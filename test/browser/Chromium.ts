@@ -1,35 +1,8 @@
 import { describe, it } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core"
 import { afterAll, assert, beforeAll } from "vitest"
-
-const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/bin", "/Applications/Chromium.app/Contents/MacOS"]
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** `CHROMIUM` names it; otherwise it is looked for where systems put it. */
-const executable = [process.env["CHROMIUM"] ?? "", ...folders.flatMap((folder) => names.map((name) => join(folder, name)))]
-  .find((path) => path !== "" && isExecutable(path))
-
-const flags = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync"
-]
+import { executable, launch, names } from "./Launch.ts"
 
 let browser: Browser | undefined
 
@@ -71,7 +44,7 @@ export const describeInBrowser = (title: string, tests: () => void): void => {
   }
   describe.skipIf(executable === undefined)(title, () => {
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: executable ?? "", args: flags })
+      browser = await launch()
     })
     afterAll(() => browser?.close())
     tests()

@@ -29,12 +29,13 @@ describe("docs/configuration.md", () => {
 
   it("names the limits and words that are really taken, and what is beyond is refused", () => {
     const beyond: Readonly<Record<string, readonly [below: string, above: string]>> = {
-      "1ms": ["0s", "24d"], "0s": ["-1s", "24d"], "24d": ["0s", "25d"], "1KiB": ["1023", "256MiB"], "256MiB": ["1023", "257MiB"]
+      "1ms": ["0s", "2ms"], "0s": ["-1s", "1ms"], "24d": ["23d", "25d"], "1KiB": ["1023", "1025"], "256MiB": ["255MiB", "257MiB"]
     }
     let checked = 0
     for (const setting of settings) {
       const [, low, high] = /^(\S+) to (\S+)$/.exec(setting.allowed) ?? []
       if (low !== undefined && high !== undefined) {
+        assert.isTrue([low, high].every((limit) => limit in beyond || /^\d+$/.test(limit)), `${setting.name}: give this test something beyond`)
         const below = beyond[low]?.[0] ?? String(Number(low) - 1)
         const above = beyond[high]?.[1] ?? String(Number(high) + 1)
         assert.deepStrictEqual([below, low, high, above].map((text) => takes(setting, text)), [false, true, true, false], setting.name)
