@@ -11,8 +11,11 @@ import { root } from "./ensure.mjs"
 import { makeBaseImages } from "./image-base.mjs"
 import { quadletGenerator } from "./quadlet.mjs"
 
-/** Programs, with the Debian packages that have them. */
-const tools = { buildah: "buildah", podman: "podman", runc: "runc", catatonit: "catatonit", "systemd-analyze": "systemd" }
+/** Programs and files, with the Debian packages that have them. The last four go into the base image that compiles. */
+const tools = {
+  buildah: "buildah", podman: "podman", runc: "runc", catatonit: "catatonit", "systemd-analyze": "systemd",
+  "/usr/bin/g++": "g++", "/usr/bin/make": "make", "/usr/bin/python3": "python3", "/etc/ssl/certs/ca-certificates.crt": "ca-certificates"
+}
 const image = "localhost/fjmcp-broker:latest"
 const revision = "0123456789ab"
 
@@ -24,7 +27,7 @@ const skip = (reason) => end(`skipped the container image: ${reason}`, "0 passed
 const fail = (reason) => end(`FAILED  the container image is built\n        ${reason}`, "0 passed, 1 failed, 0 skipped", 1)
 
 const succeeds = (program, ...args) => spawnSync(program, args, { stdio: "ignore" }).status === 0
-const isThere = (program) => succeeds("sh", "-c", `command -v ${program} || test -x /usr/libexec/podman/${program}`)
+const isThere = (name) => name.startsWith("/") ? existsSync(name) : succeeds("sh", "-c", `command -v ${name} || test -x /usr/libexec/podman/${name}`)
 const missing = () => Object.keys(tools).filter((name) => !isThere(name))
 
 if (process.getuid?.() !== 0) skip("only root can build and run it here")

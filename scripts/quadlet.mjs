@@ -11,11 +11,17 @@ const isRecent = (program) => {
   return Number.parseInt(stdout ?? "", 10) >= 5
 }
 
+/** Where this machine takes Debian's packages from; nothing on another system. */
+const archive = () => {
+  const { stdout } = spawnSync("apt-get", ["indextargets", "--format", "$(REPO_URI) $(COMPONENT) $(LABEL)", "Identifier: Packages"], { encoding: "utf8" })
+  return stdout?.split("\n").find((line) => line.endsWith(" main Debian"))?.split(" ")[0]
+}
+
 /** Lists and cache of our own: nothing of the system's apt is changed. */
-const aptSettings = (folder) => {
+const aptSettings = (folder, source) => {
   for (const name of ["lists/partial", "cache/archives/partial"]) mkdirSync(join(folder, name), { recursive: true })
   writeFileSync(join(folder, "status"), "")
-  writeFileSync(join(folder, "sources.list"), `deb [signed-by=${keyring}] http://deb.debian.org/debian trixie main\n`)
+  writeFileSync(join(folder, "sources.list"), `deb [signed-by=${keyring}] ${source} trixie main\n`)
   const file = join(folder, "apt.conf")
   const settings = {
     "Dir::State::lists": join(folder, "lists"), "Dir::State::status": join(folder, "status"), "Dir::Cache": join(folder, "cache"),
@@ -28,12 +34,13 @@ const aptSettings = (folder) => {
 /** @returns the program's path, or nothing where it cannot be had */
 export const quadletGenerator = (folder) => {
   const present = installed.find((program) => existsSync(program) && isRecent(program))
-  if (present !== undefined || !existsSync(keyring)) return present
+  const source = archive()
+  if (present !== undefined || source === undefined || !existsSync(keyring)) return present
   mkdirSync(folder, { recursive: true })
-  const env = { ...process.env, APT_CONFIG: aptSettings(folder) }
+  const env = { ...process.env, APT_CONFIG: aptSettings(folder, source) }
   const run = (program, ...args) => spawnSync(program, args, { cwd: folder, env, stdio: ["ignore", 2, 2] }).status === 0
   if (!run("apt-get", "update", "-qq") || !run("apt-get", "download", "-qq", "podman")) return undefined
-  const archive = readdirSync(folder).find((name) => name.endsWith(".deb"))
+  const file = readdirSync(folder).find((name) => name.endsWith(".deb"))
   const program = join(folder, "podman", "usr/libexec/podman/quadlet")
-  return archive !== undefined && run("dpkg-deb", "-x", archive, "podman") && isRecent(program) ? program : undefined
+  return file !== undefined && run("dpkg-deb", "-x", file, "podman") && isRecent(program) ? program : undefined
 }

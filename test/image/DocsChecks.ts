@@ -27,14 +27,17 @@ export const docsChecks = (podman: ReadonlyArray<string>, folder: string): Reado
     `port=${port}`
   ].join("\n")
   let port = 0
-  return blocks().map(({ heading, script }, index) => ({
+  const all = blocks()
+  // The last block restores the volume, and sends its reader back to the one that starts the broker.
+  const again = all.filter(({ script }) => script.includes("--detach")).map((block) => ({ ...block, heading: `${block.heading}, with the restored volume` }))
+  return [...all, ...again].map(({ heading, script }, index) => ({
     name: `${document}, block ${index + 1}: ${heading}`,
     run: async () => {
       port ||= await freePort()
       const file = join(home, "block.sh")
       const fitted = script.replace("--publish 127.0.0.1:8080:8080", "--network host --env FJMCP_LISTEN=127.0.0.1:$port")
       // People take a moment until they type what comes next.
-      const pause = script.includes("--detach") ? "for turn in {1..50}; do podman exec fjmcp-broker fjmcp-health && break; sleep 0.2; done" : ""
+      const pause = script.includes("--detach") ? "for turn in {1..50}; do podman exec fjmcp-broker fjmcp-health && break; sleep 0.2; done; podman exec fjmcp-broker fjmcp-health" : ""
       writeFileSync(file, `${prelude(port)}\n${fitted}\n${pause}`)
       const { code, stderr, stdout } = await execute("bash", ["-c", "cd && echo a-secret-that-is-pasted | bash block.sh"], { ...process.env, HOME: home })
       expect(code === 0, "its commands end well", stdout + stderr)
