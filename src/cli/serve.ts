@@ -1,5 +1,5 @@
 import { Command } from "@effect/cli"
-import { Effect, Either, Layer } from "effect"
+import { Effect, Either, Layer, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
 import { LoggingLive } from "../layers/LoggingLive.ts"
 import { readFileText } from "../layers/SettingsSources.ts"
@@ -44,7 +44,9 @@ export const runServe = <Out, E extends StartupError>(
           ? error
           : Effect.zipRight(complain(`${programName}: ${error.message}\n`), new CommandFailed({ code: 1 }))
       ),
-      Effect.provide(LoggingLive(read.right.settings))
+      Effect.provide(LoggingLive(read.right.settings)),
+      // Nobody reads them, and each fiber pays for them.
+      Effect.withRuntimeFlagsPatch(RuntimeFlagsPatch.disable(RuntimeFlags.RuntimeMetrics))
     )
   })
 

@@ -1,4 +1,3 @@
-import type { HttpServerRequest } from "@effect/platform"
 import { Data, Effect, Redacted } from "effect"
 import type { Grant, Grants } from "../services/Grants.ts"
 
@@ -6,8 +5,8 @@ import type { Grant, Grants } from "../services/Grants.ts"
 export class Unauthorized extends Data.TaggedError("Unauthorized")<{ readonly why: "missing" | "invalid_token" }> {}
 
 /** The grant behind the `Authorization: Bearer` header, the only place where a token is looked for. */
-export const authenticate = (grants: Grants["Type"], request: HttpServerRequest.HttpServerRequest): Effect.Effect<Grant, Unauthorized> => {
-  const bearer = /^bearer +([^ ]+) *$/i.exec(request.headers.authorization ?? "")?.[1]
+export const authenticate = (grants: Grants["Type"], authorization: string | undefined): Effect.Effect<Grant, Unauthorized> => {
+  const bearer = /^bearer +([^ ]+) *$/i.exec(authorization ?? "")?.[1]
   return bearer === undefined
     ? Effect.fail(new Unauthorized({ why: "missing" }))
     : Effect.mapError(grants.verify(Redacted.make(bearer)), () => new Unauthorized({ why: "invalid_token" }))

@@ -1,4 +1,5 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Data, Effect } from "effect"
 import type { Parameters } from "../domain/Parameters.ts"
 import { parseParameters } from "../domain/Parameters.ts"
@@ -18,7 +19,7 @@ const readText = Effect.fnUntraced(function*(contentType: string) {
   if (contentTypeOf(request) !== contentType) {
     return yield* new BodyProblem({ status: 415, description: `The content type of this request must be "${contentType}".` })
   }
-  return yield* readBody(request, maxOAuthBody).pipe(
+  return yield* readBody(NodeHttpServerRequest.toIncomingMessage(request), maxOAuthBody).pipe(
     Effect.mapError((error) =>
       error._tag === "BodyTooLarge"
         ? new BodyProblem({ status: 413, description: `The body may have at most ${error.limit} bytes.` })

@@ -1,10 +1,8 @@
-import type { HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { Call, CallEvent, EventStream } from "../services/Sessions.ts"
+import type { McpAnswer } from "./McpAnswer.ts"
 import type { Accepted } from "./McpRequest.ts"
-
-type Answer = HttpServerResponse.HttpServerResponse
 
 const untilFinal = (call: Call): Effect.Effect<CallEvent> =>
   Effect.flatMap(call.take, (events) => {
@@ -19,12 +17,13 @@ const untilFinal = (call: Call): Effect.Effect<CallEvent> =>
 export const answerCall = (
   call: Call,
   accept: Accepted,
-  json: (line: string) => Answer,
-  streamed: (stream: EventStream) => Answer
-): Effect.Effect<Answer, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    if (!accept.sse) return json((yield* untilFinal(call)).line)
-    const events = accept.json ? yield* call.takeSoon : []
+  json: (line: string) => McpAnswer,
+  streamed: (stream: EventStream) => McpAnswer
+): Effect.Effect<McpAnswer, never, Scope.Scope> => {
+  if (!accept.sse) return Effect.map(untilFinal(call), ({ line }) => json(line))
+  if (!accept.json) return Effect.map(call.stream([]), streamed)
+  return Effect.flatMap(call.takeSoon, (events) => {
     const [first] = events
-    return first?.final === true ? json(first.line) : streamed(yield* call.stream(events))
+    return first?.final === true ? Effect.succeed(json(first.line)) : Effect.map(call.stream(events), streamed)
   })
+}

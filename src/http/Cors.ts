@@ -1,5 +1,6 @@
-import type { HttpServerRequest } from "@effect/platform"
-import { HttpServerResponse } from "@effect/platform"
+import type { IncomingMessage } from "node:http"
+import type { McpAnswer } from "./McpAnswer.ts"
+import { emptyAnswer } from "./McpAnswer.ts"
 
 /** What `/mcp` takes; also the `Allow` of a 405. */
 export const methods = "POST, GET, DELETE, OPTIONS"
@@ -33,21 +34,18 @@ export const corsHeaders = (origin: string): Readonly<Record<string, string>> =>
  * The answer to OPTIONS. A preflight (Fetch, CORS-preflight request) names the headers that the page wants to send: the
  * answer names those of them that are known. `*` would not do: it does not include `Authorization`.
  */
-export const preflight = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse => {
-  const wanted = request.headers["access-control-request-headers"]
+export const preflight = ({ headers }: Pick<IncomingMessage, "headers">): McpAnswer => {
+  const wanted = headers["access-control-request-headers"]
   const names = wanted === undefined
     ? knownHeaders
     : wanted.split(",").map((name) => name.trim().toLowerCase()).filter((name) => known.has(name) || isParameter(name))
-  const { origin } = request.headers
-  return HttpServerResponse.empty({
-    status: 204,
-    headers: {
-      allow: methods,
-      "access-control-allow-methods": methods,
-      "access-control-allow-headers": names.join(", "),
-      "access-control-max-age": "600",
-      ...(origin === undefined ? {} : corsHeaders(origin)),
-      vary: "Origin, Access-Control-Request-Headers"
-    }
+  const { origin } = headers
+  return emptyAnswer(204, {
+    allow: methods,
+    "access-control-allow-methods": methods,
+    "access-control-allow-headers": names.join(", "),
+    "access-control-max-age": "600",
+    ...(origin === undefined ? {} : corsHeaders(origin)),
+    vary: "Origin, Access-Control-Request-Headers"
   })
 }

@@ -1,4 +1,3 @@
-import { HttpServerResponse } from "@effect/platform"
 import { Chunk, Effect, Either, Option, type Redacted, Stream } from "effect"
 import type { Batch } from "../domain/Batch.ts"
 import type { Notification, Request, RequestId, Response } from "../domain/JsonRpc.ts"
@@ -6,9 +5,11 @@ import { encodeError } from "../domain/JsonRpc.ts"
 import { signsOfLife } from "../services/Schedules.ts"
 import type { Call, CallEvent, EventStream } from "../services/Sessions.ts"
 import type { Failure } from "./McpFailures.ts"
+import type { McpAnswer } from "./McpAnswer.ts"
+import { eventsAnswer, jsonAnswer } from "./McpAnswer.ts"
 import type { McpRefusal } from "./McpRefusal.ts"
 import type { Accepted } from "./McpRequest.ts"
-import { eventStream, plainStream } from "./Sse.ts"
+import { plainStream } from "./Sse.ts"
 
 /** All that a batch needs of a call. */
 type Answering = Pick<Call, "take">
@@ -77,7 +78,7 @@ const eventsOf = (call: Answering): Stream.Stream<CallEvent> =>
  * precedes one of them or nothing comes for long, and the client reads streams. Responses come as they are made. The fibers
  * that listen to the calls belong to the request's scope. Such a stream cannot be resumed, for it is many.
  */
-export const answerCalls = Effect.fnUntraced(function*(calls: Dispatched["calls"], accept: Accepted, headers: Readonly<Record<string, string>>) {
+export const answerCalls = Effect.fnUntraced(function*(calls: Dispatched["calls"], accept: Accepted, headers: McpAnswer["headers"] | undefined) {
   const silence = Stream.as(Stream.fromSchedule(signsOfLife), undefined)
   const pull = yield* Stream.toPull(Stream.merge(Stream.mergeAll(calls.map(eventsOf), { concurrency: "unbounded" }), silence, { haltStrategy: "left" }))
   let responses = 0
@@ -98,6 +99,6 @@ export const answerCalls = Effect.fnUntraced(function*(calls: Dispatched["calls"
     taken.push(...events)
   } while (responses < calls.length && (!accept.sse || (accept.json && !isSilent && taken.length === responses)))
   return accept.json && taken.length === responses && responses === calls.length
-    ? HttpServerResponse.text(`[${taken.map(({ line }) => line).join(",")}]`, { contentType: "application/json", headers })
-    : eventStream(plainStream(taken, take), headers, Effect.succeed(false))
+    ? jsonAnswer(`[${taken.map(({ line }) => line).join(",")}]`, 200, headers)
+    : eventsAnswer(plainStream(taken, take), headers)
 })

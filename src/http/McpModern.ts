@@ -1,5 +1,3 @@
-import type { HttpServerResponse } from "@effect/platform"
-import { HttpServerResponse as Response } from "@effect/platform"
 import { Effect, Either } from "effect"
 import { modernVersion } from "../domain/Era.ts"
 import type { Request, RequestId } from "../domain/JsonRpc.ts"
@@ -9,17 +7,14 @@ import type { Envelope, Refused } from "../domain/ModernEnvelope.ts"
 import { modernHeaders, readEnvelope } from "../domain/ModernEnvelope.ts"
 import type { Grant } from "../services/Grants.ts"
 import type { ModernCall, ModernCalls } from "../services/ModernCalls.ts"
-import type { CallError, EventStream } from "../services/Sessions.ts"
+import type { CallError } from "../services/Sessions.ts"
 import { answerCall } from "./CallAnswer.ts"
+import { eventsAnswer, jsonAnswer } from "./McpAnswer.ts"
 import { McpRefusal } from "./McpRefusal.ts"
-import type { Accepted } from "./McpRequest.ts"
-
-type Answer = HttpServerResponse.HttpServerResponse
+import type { Accepted, McpHeaders } from "./McpRequest.ts"
 
 export interface ModernOptions {
   readonly calls: ModernCalls["Type"]
-  readonly streamed: (stream: EventStream) => Answer
-  readonly noStore: Readonly<Record<string, string>>
   readonly refuse: (failure: CallError, id: RequestId) => McpRefusal
 }
 
@@ -32,11 +27,9 @@ const childEnded: Refused = { status: 200, code: ErrorCode.internal, message: "T
 const cancelAtEnd = ({ cancel }: ModernCall) => Effect.addFinalizer(() => cancel)
 
 /** How requests of 2026-07-28 are answered: the ladder of checks, then by their methods. Notifications mean nothing to a server there. */
-export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) => {
-  const json = (line: string, status = 200): Answer => Response.text(line, { status, contentType: "application/json", headers: noStore })
-
+export const makeModern = ({ calls, refuse }: ModernOptions) => {
   /** Apart from the request, as above. */
-  const respond = (call: ModernCall, accept: Accepted) => answerCall(call, accept, (line) => json(line, call.status()), streamed)
+  const respond = (call: ModernCall, accept: Accepted) => answerCall(call, accept, (line) => jsonAnswer(line, call.status()), eventsAnswer)
 
   const listen = Effect.fnUntraced(function*(grant: Grant, { request: { id, params } }: Envelope, accept: Accepted) {
     if (!accept.sse) {
@@ -45,13 +38,13 @@ export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) 
     const filter = yield* Either.mapLeft(readFilter(params), (message) => refusalOf({ status: 200, code: ErrorCode.invalidParams, message }, id))
     const stream = yield* Effect.mapError(calls.listen(grant, id, filter), () =>
       refusalOf({ status: 200, code: ErrorCode.internal, message: "You listen on as many streams as one sign-in may have. Close one of them." }, id))
-    return streamed(stream)
+    return eventsAnswer(stream)
   })
 
   return Effect.fnUntraced(function*(
     grant: Grant,
     message: Request,
-    headers: Readonly<Record<string, string | undefined>>,
+    headers: McpHeaders,
     accept: Accepted
   ) {
     const { id, method } = message
@@ -61,7 +54,7 @@ export const makeModern = ({ calls, noStore, refuse, streamed }: ModernOptions) 
       const sentence = `"${method.slice(0, 100)}" is no method of this server in revision ${modernVersion}.`
       return yield* refusalOf({ status: 404, code: ErrorCode.methodNotFound, message: sentence }, id)
     }
-    if (method === "server/discover") return Effect.succeed(json(encodeResponse(id, { result: yield* calls.discover(grant) })))
+    if (method === "server/discover") return Effect.succeed(jsonAnswer(encodeResponse(id, { result: yield* calls.discover(grant) })))
     if (method === "subscriptions/listen") return Effect.succeed(yield* listen(grant, envelope, accept))
     // A client that goes before the final event has cancelled by it (basic/transports/streamable-http).
     const call = yield* Effect.uninterruptibleMask((restore) =>

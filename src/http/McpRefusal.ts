@@ -1,7 +1,8 @@
-import { HttpServerResponse } from "@effect/platform"
 import { Data } from "effect"
 import type { RequestId } from "../domain/JsonRpc.ts"
 import { encodeError } from "../domain/JsonRpc.ts"
+import type { McpAnswer } from "./McpAnswer.ts"
+import { jsonAnswer } from "./McpAnswer.ts"
 
 /**
  * An answer of the MCP endpoint other than the child's: a status, and a JSON-RPC error whose sentence tells a person
@@ -15,11 +16,7 @@ export class McpRefusal extends Data.TaggedError("McpRefusal")<{
   readonly id?: RequestId | undefined
   readonly headers?: Readonly<Record<string, string>>
 }> {
-  get response(): HttpServerResponse.HttpServerResponse {
-    return HttpServerResponse.text(encodeError(this.id, this.code, this.message, this.data), {
-      status: this.status,
-      contentType: "application/json",
-      headers: { "cache-control": "no-store", ...this.headers }
-    })
+  get answer(): McpAnswer {
+    return jsonAnswer(encodeError(this.id, this.code, this.message, this.data), this.status, this.headers)
   }
 }

@@ -1,5 +1,4 @@
-import type { HttpServerRequest } from "@effect/platform"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import type { IncomingMessage } from "node:http"
 import { isLoopbackHost } from "../domain/Formats.ts"
 
 const loopbackNames = ["127.0.0.1", "localhost", "[::1]"] as const
@@ -21,10 +20,9 @@ export const ownHosts = (publicUrl: string): ReadonlySet<string> => {
  * Whether `Host` names this broker: one of `ownHosts`, or a loopback name with the port that the request came in by.
  * Anything else is a page that had its own name resolve to us (DNS rebinding).
  */
-export const isOwnHost = (request: HttpServerRequest.HttpServerRequest, own: ReadonlySet<string>): boolean => {
-  const host = (request.headers.host ?? "").toLowerCase()
+export const isOwnHost = ({ headers, socket }: Pick<IncomingMessage, "headers" | "socket">, own: ReadonlySet<string>): boolean => {
+  const host = (headers.host ?? "").toLowerCase()
   if (own.has(host)) return true
   const match = /^(.*?)(?::(\d+))?$/.exec(host)
-  return match !== null && isLoopbackHost(match[1] ?? "") &&
-    Number(match[2] ?? 80) === NodeHttpServerRequest.toIncomingMessage(request).socket.localPort
+  return match !== null && isLoopbackHost(match[1] ?? "") && Number(match[2] ?? 80) === socket.localPort
 }

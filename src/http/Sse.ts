@@ -1,5 +1,4 @@
-import { HttpServerResponse } from "@effect/platform"
-import { Effect, Option, Stream } from "effect"
+import { Effect } from "effect"
 import type { CallEvent, EventStream } from "../services/Sessions.ts"
 
 /** One message as an event. JSON text may hold a carriage return between its tokens, which would end an SSE line. */
@@ -13,24 +12,19 @@ const comeBackAfter = 2_000
 const beginningOf = ({ primer }: EventStream): string => primer === undefined ? ": stream\n\n" : `id: ${primer}\nretry: ${comeBackAfter}\ndata: \n\n`
 
 /**
- * A stream of events as the answer to a request, until its final one. The last word of a standing stream is the time after
- * which to come back: session or daemon has ended it, or a newer one has taken its place; while the daemon is stopping
- * (`isStopping`) that of others is, too, where the client understands it.
+ * Writes a stream of events until its final one. The last word of a standing stream is the time after which to come back:
+ * session or daemon has ended it, or a newer one has taken its place; while the daemon is stopping (`isStopping`) that of
+ * others is, too, where the client understands it. `write` waits while the client reads more slowly than events come.
  */
-export const eventStream = (
-  stream: EventStream,
-  headers: Readonly<Record<string, string>>,
-  isStopping: Effect.Effect<boolean>
-): HttpServerResponse.HttpServerResponse => {
+export const writeEvents = (stream: EventStream, isStopping: Effect.Effect<boolean>, write: (text: string) => Effect.Effect<void>): Effect.Effect<void> => {
+  const lastWord = Effect.flatMap(isStopping, (isStopping) =>
+    stream.isStanding || (isStopping && stream.primer !== undefined) ? write(`retry: ${comeBackAfter}\n\n`) : Effect.void)
   // What came is on its way before the next is waited for.
-  const messages = Stream.paginateEffect(undefined, () =>
-    Effect.map(stream.take, (events) => {
-      const text = events.length === 0 ? ": keep-alive\n\n" : events.map(encode).join("")
-      return [text, events.some(({ final }) => final) ? Option.none<undefined>() : Option.some(undefined)] as const
-    }))
-  const lastWord = Effect.map(isStopping, (isStopping) => stream.isStanding || (isStopping && stream.primer !== undefined) ? `retry: ${comeBackAfter}\n\n` : "")
-  const text = Stream.make(beginningOf(stream)).pipe(Stream.concat(messages), Stream.concat(Stream.fromEffect(lastWord)), Stream.filter((text) => text !== ""))
-  return HttpServerResponse.stream(Stream.encodeText(text), { contentType: "text/event-stream", headers: { ...headers, "x-accel-buffering": "no" } })
+  const rest: Effect.Effect<void> = Effect.flatMap(stream.take, (events) => {
+    const text = events.length === 0 ? ": keep-alive\n\n" : events.map(encode).join("")
+    return Effect.zipRight(text === "" ? Effect.void : write(text), events.some(({ final }) => final) ? lastWord : rest)
+  })
+  return Effect.zipRight(write(beginningOf(stream)), rest)
 }
 
 /** A stream that nobody can come back to: what was taken, and what is still to be taken. */

@@ -6,7 +6,7 @@ import { ConsentRoutes } from "../http/ConsentRoutes.ts"
 import { EdgeMiddleware } from "../http/EdgeMiddleware.ts"
 import { HealthRoutes } from "../http/HealthRoutes.ts"
 import { HomeRoutes } from "../http/HomeRoutes.ts"
-import { McpRoutes } from "../http/McpRoutes.ts"
+import { McpEndpointLive } from "../http/McpEndpoint.ts"
 import { MetadataRoutes } from "../http/MetadataRoutes.ts"
 import { RegisterRoutes } from "../http/RegisterRoutes.ts"
 import { TokenRoutes } from "../http/TokenRoutes.ts"
@@ -55,7 +55,6 @@ const Routes = Layer.mergeAll(
   ConsentRoutes,
   HealthRoutes,
   HomeRoutes,
-  McpRoutes,
   MetadataRoutes,
   RegisterRoutes,
   TokenRoutes
@@ -73,6 +72,7 @@ const Served = HttpLayerRouter.serve(Routes, {
 export const BrokerLive = DrainLive.pipe(
   Layer.provideMerge(Served),
   Layer.provide(HttpServerLive),
+  Layer.provide(McpEndpointLive),
   Layer.provide(NodeServerLive),
   Layer.provide(Services)
 )

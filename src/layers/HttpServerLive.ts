@@ -1,10 +1,11 @@
 import { HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Context, Deferred, Duration, Effect, Exit, Layer, Option } from "effect"
-import type { Server, ServerResponse } from "node:http"
+import type { RequestListener, Server, ServerResponse } from "node:http"
 import { createServer } from "node:http"
-import type { Socket } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { revision, version } from "../domain/Build.ts"
+import { isForMcp, McpEndpoint } from "../http/McpEndpoint.ts"
 import type { Settings } from "../services/AppConfig.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
@@ -65,14 +66,37 @@ export const NodeServerLive = Layer.scoped(NodeServer, Effect.gen(function*() {
   return node
 }))
 
-/** Listens. Everything slow has been built before: a request between listening and routing would never be answered. */
-export const HttpServerLive = Layer.unwrapEffect(Effect.gen(function*() {
+const listen = (server: Server, { host, port }: Settings["listen"]): Effect.Effect<void, ListenFailed> =>
+  Effect.async((resume) => {
+    const failed = (cause: Error) => resume(new ListenFailed({ address: `${host}:${port}`, problem: problemOf(cause) }))
+    server.once("error", failed)
+    server.listen({ host, port }, () => {
+      server.off("error", failed)
+      resume(Effect.void)
+    })
+  })
+
+/**
+ * Listens, and parts the requests: those to `/mcp` go straight to their endpoint, all others through the platform's router.
+ * Everything slow has been built before: a request between listening and routing would never be answered. `DrainLive` stops
+ * listening first; here it is made sure of where that was never built.
+ */
+export const HttpServerLive = Layer.scoped(HttpServer.HttpServer, Effect.gen(function*() {
   const config = yield* AppConfig
   const { server } = yield* NodeServer
-  return NodeHttpServer.layer(() => server, config.listen).pipe(
-    Layer.catchAll(({ cause }) =>
-      Layer.fail(new ListenFailed({ address: `${config.listen.host}:${config.listen.port}`, problem: problemOf(cause) })))
-  )
+  const mcp = yield* McpEndpoint
+  yield* Effect.acquireRelease(listen(server, config.listen), () => Effect.sync(() => void server.close()))
+  const { address, port } = server.address() as AddressInfo
+  return HttpServer.make({
+    address: { _tag: "TcpAddress", hostname: address, port },
+    serve: (app, middleware) =>
+      Effect.gen(function*() {
+        const routed = yield* middleware === undefined ? NodeHttpServer.makeHandler(app) : NodeHttpServer.makeHandler(app, middleware)
+        const listener: RequestListener = (request, response) => isForMcp(request) ? mcp(request, response) : routed(request, response)
+        server.on("request", listener)
+        yield* Effect.addFinalizer(() => Effect.sync(() => void server.off("request", listener)))
+      })
+  })
 }))
 
 const problemOf = (cause: unknown): string => {

@@ -1,4 +1,6 @@
-import { Cause, HashMap, Inspectable, Layer, List, Logger } from "effect"
+import type { Scope } from "effect"
+import { Cause, Effect, HashMap, Inspectable, Layer, List, Logger } from "effect"
+import { LogFields } from "../domain/LogFields.ts"
 import type { Settings } from "../services/AppConfig.ts"
 
 /*
@@ -29,6 +31,7 @@ const plain = (value: unknown): unknown => {
 
 /** Never throws: a line that cannot be printed must not end the fiber that writes it. */
 const jsonOf = (value: unknown): string => {
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return JSON.stringify(value)
   const parents: Array<unknown> = []
   try {
     return JSON.stringify(plain(value), function(this: unknown, _key, inner: unknown) {
@@ -45,17 +48,19 @@ const jsonOf = (value: unknown): string => {
 }
 
 const entryOf = ({ annotations, cause, date, logLevel, message, spans }: Logger.Logger.Options<unknown>): Entry => {
-  const [first, ...rest] = Array.isArray(message) ? message : [message]
-  // Sorted, because a HashMap has no order that a reader could get used to.
-  const fields: Array<readonly [string, unknown]> = Array.from(
-    HashMap.entries(annotations), ([key, value]) => [reserved.has(key) ? `annotation.${key}` : key, value] as const
-  ).sort(([a], [b]) => a < b ? -1 : 1)
-  if (rest.length > 0) fields.push(["details", rest.length === 1 ? rest[0] : rest])
+  const [first, ...rest]: ReadonlyArray<unknown> = Array.isArray(message) ? message : [message]
+  const fields: Array<readonly [string, unknown]> = []
+  for (const [key, value] of HashMap.entries(annotations)) fields.push([reserved.has(key) ? `annotation.${key}` : key, value])
+  // A HashMap has no order that a reader could get used to.
+  fields.sort(([a], [b]) => a < b ? -1 : 1)
+  const [second] = rest
+  if (second instanceof LogFields) fields.push(...Object.entries(second.fields))
+  else if (rest.length > 0) fields.push(["details", rest.length === 1 ? second : rest])
   for (const span of List.toArray(spans)) fields.push([`${span.label}Ms`, date.getTime() - span.startTime])
   if (!Cause.isEmpty(cause)) fields.push(["cause", Cause.pretty(cause, { renderErrorCause: true })])
   return {
     time: date.toISOString(),
-    level: logLevel.label.toLowerCase() === "warn" ? "warning" : logLevel.label.toLowerCase(),
+    level: logLevel._tag === "Warning" ? "warning" : logLevel.label.toLowerCase(),
     event: typeof first === "string" ? first : Inspectable.toStringUnknown(plain(first), 0),
     fields
   }
@@ -96,18 +101,38 @@ export const lineLogger = (
     write(`${format === "json" ? jsonLine(entry) : prettyLine(entry, colour)}\n`)
   })
 
+/**
+ * Lines of one turn of the event loop go out in one write: each costs as much as the rest of a line. What waits goes out with
+ * the scope, or with the process; only a kill in the middle of a turn loses the lines of that turn.
+ */
+const gathered = (write: (lines: string) => void): Effect.Effect<(line: string) => void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    let waiting = ""
+    const flush = () => {
+      const lines = waiting
+      waiting = ""
+      if (lines !== "") write(lines)
+    }
+    yield* Effect.acquireRelease(
+      Effect.sync(() => process.once("exit", flush)),
+      () => Effect.sync(() => {
+        flush()
+        process.off("exit", flush)
+      })
+    )
+    return (line) => {
+      if (waiting === "") setImmediate(flush)
+      waiting += line
+    }
+  })
+
 /** The log on stderr (stdout belongs to what commands answer), in the place of Effect's own logger. */
-export const LoggingLive = (settings: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> =>
+export const LoggingLive = ({ logFormat, logLevel }: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> =>
   Layer.merge(
-    Logger.replace(
+    Logger.replaceScoped(
       Logger.defaultLogger,
-      lineLogger(
-        settings.logFormat,
-        (line) => {
-          process.stderr.write(line)
-        },
-        process.stderr.isTTY && process.env.NO_COLOR === undefined
-      )
+      Effect.map(gathered((lines) => void process.stderr.write(lines)), (write) =>
+        lineLogger(logFormat, write, process.stderr.isTTY && process.env.NO_COLOR === undefined))
     ),
-    Logger.minimumLogLevel(settings.logLevel)
+    Logger.minimumLogLevel(logLevel)
   )

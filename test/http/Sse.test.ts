@@ -1,14 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
-import { eventStream, plainStream } from "../../src/http/Sse.ts"
+import { Effect } from "effect"
+import { plainStream, writeEvents } from "../../src/http/Sse.ts"
 import type { CallEvent, EventStream } from "../../src/services/Sessions.ts"
 
 /** The pieces in which a stream goes out that gives these, one take after the other. */
 const piecesOf = (takes: ReadonlyArray<ReadonlyArray<CallEvent>>, options: { readonly primer?: string; readonly isStanding?: boolean; readonly isStopping?: boolean } = {}) => {
   const left = [...takes]
   const stream: EventStream = { take: Effect.sync(() => left.shift() ?? []), primer: options.primer, isStanding: options.isStanding ?? false }
-  const { body } = eventStream(stream, {}, Effect.succeed(options.isStopping ?? false))
-  return body._tag === "Stream" ? Effect.map(Stream.runCollect(Stream.decodeText(body.stream)), (pieces) => [...pieces]) : Effect.die("no stream")
+  const pieces: Array<string> = []
+  const written = writeEvents(stream, Effect.succeed(options.isStopping ?? false), (text) => Effect.sync(() => void pieces.push(text)))
+  return Effect.as(written, pieces)
 }
 const answer: CallEvent = { line: "{\"id\":1}", final: true }
 const end: CallEvent = { line: "", final: true }
