@@ -1,5 +1,5 @@
 import { Redacted } from "effect"
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto"
+import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto"
 
 /** `bytes` random bytes from the system's CSPRNG, as lower-case hex. */
 export const randomHex = (bytes: number): string => randomBytes(bytes).toString("hex")
@@ -8,7 +8,7 @@ export const randomHex = (bytes: number): string => randomBytes(bytes).toString(
 export const newSecret = (prefix = ""): Redacted.Redacted => Redacted.make(prefix + randomBytes(32).toString("base64url"))
 
 /** SHA-256 as hex. Enough for secrets of 128 random bits and more, which need no slow hash. */
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
+export const sha256 = (text: string): string => hash("sha256", text)
 
 /** The form in which a secret is stored and looked up. */
 export const hashOf = (secret: Redacted.Redacted): string => sha256(Redacted.value(secret))

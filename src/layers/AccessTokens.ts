@@ -33,6 +33,7 @@ interface Entry {
 export const makeAccessTokens = Effect.fnUntraced(function*(publicUrl: string) {
   const sql = yield* SqlClient.SqlClient
   const resource = resourceOf(publicUrl)
+  const clock = yield* Effect.clock
   const known = new Map<string, Entry>()
   const lastUse = new Map<GrantId, number>()
   let endings = 0
@@ -52,15 +53,17 @@ export const makeAccessTokens = Effect.fnUntraced(function*(publicUrl: string) {
     known.set(hash, entry)
   }
 
-  const verify = Effect.fnUntraced(function*(bearer: Redacted.Redacted) {
-    if (!Redacted.value(bearer).startsWith(accessTokenPrefix)) return yield* new TokenRejected()
-    const hash = hashOf(bearer)
-    const now = yield* Clock.currentTimeMillis
-    const hit = known.get(hash)
-    if (hit !== undefined && hit.expiresAt > now) {
+  const verify = (bearer: Redacted.Redacted): Effect.Effect<Grant, TokenRejected> =>
+    Effect.suspend(() => {
+      if (!Redacted.value(bearer).startsWith(accessTokenPrefix)) return new TokenRejected()
+      const hash = hashOf(bearer)
+      const now = clock.unsafeCurrentTimeMillis()
+      const hit = known.get(hash)
+      if (hit === undefined || hit.expiresAt <= now) return lookUp(hash, now)
       lastUse.set(hit.grant.id, now)
-      return hit.grant
-    }
+      return Effect.succeed(hit.grant)
+    })
+  const lookUp = Effect.fnUntraced(function*(hash: string, now: number) {
     const before = endings
     // A store that fails is a fault that no caller can act on but by answering 500.
     const row = yield* Effect.orDie(find({ hash, now }))

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Exit, FiberId } from "effect"
+import { Effect } from "effect"
 import { legacyAnswer } from "../domain/LegacyAnswer.ts"
 import type { CallEvent } from "../services/Sessions.ts"
 import type { Answer, Ask, CallSink } from "./CallSink.ts"
@@ -12,7 +12,7 @@ export class CallChannel implements CallSink {
   readonly ownsAsks = false
   private events: Array<CallEvent> = []
   private waiting = 0
-  private waiter: Deferred.Deferred<void> | undefined
+  private waiter: ((resumed: Effect.Effect<void>) => void) | undefined
   private elsewhere: ((line: string, final: boolean) => boolean) | undefined
   private over = false
 
@@ -50,17 +50,19 @@ export class CallChannel implements CallSink {
   }
 
   /** Waits for at least one event. */
-  readonly take: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() =>
-    this.events.length === 0 ? Effect.zipRight(this.wait, this.take) : Effect.succeed(this.taken()))
+  get take(): Effect.Effect<ReadonlyArray<CallEvent>> {
+    return Effect.suspend(() => this.events.length === 0 ? Effect.zipRight(this.wait, this.take) : Effect.succeed(this.taken()))
+  }
 
   /** The same; but gives nothing once it is nudged while it waits. */
-  protected readonly takeOrNudged: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() =>
-    this.events.length === 0 ? Effect.map(this.wait, () => this.taken()) : Effect.succeed(this.taken()))
+  protected get takeOrNudged(): Effect.Effect<ReadonlyArray<CallEvent>> {
+    return Effect.suspend(() => this.events.length === 0 ? Effect.map(this.wait, () => this.taken()) : Effect.succeed(this.taken()))
+  }
 
   protected nudge(): void {
-    if (this.waiter === undefined) return
-    Deferred.unsafeDone(this.waiter, Exit.void)
+    const { waiter } = this
     this.waiter = undefined
+    waiter?.(Effect.void)
   }
 
   /** From now on everything goes there at once, beginning with what waits; nobody takes any more. */
@@ -69,7 +71,12 @@ export class CallChannel implements CallSink {
     for (const { final, line } of this.taken()) to(line, final)
   }
 
-  private readonly wait = Effect.suspend(() => Deferred.await(this.waiter ??= Deferred.unsafeMake<void>(FiberId.none)))
+  /** One taker at a time. One that was interrupted is left behind, and its place is taken by the next. */
+  private get wait(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      this.waiter = resume
+    })
+  }
 
   private taken(): ReadonlyArray<CallEvent> {
     const taken = this.events

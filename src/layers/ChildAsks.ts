@@ -71,10 +71,15 @@ export const makeChildAsks = (options: AskingOptions & {
     byChildId.delete(keyOf(ask.childId))
     return true
   }
-  const close = (ask: OpenAsk) => Effect.zipRight(ask.deadline?.stop ?? Effect.void, closed)
+  const close = (ask: OpenAsk) => {
+    ask.deadline?.stop()
+    return closed
+  }
   // A call goes on where it had to wait for a person. Which one that is, is not known of what went to the session's own stream.
   const extendCalls = ({ call }: OpenAsk): Effect.Effect<void> =>
-    Effect.suspend(() => Effect.forEach(call === undefined ? calls.all() : [call], ({ deadline }) => deadline?.extend ?? Effect.void, { discard: true }))
+    Effect.sync(() => {
+      for (const { deadline } of call === undefined ? calls.all() : [call]) deadline?.extend()
+    })
   const answer = (ask: OpenAsk, body: Response["body"]): Effect.Effect<boolean> =>
     Effect.uninterruptible(Effect.suspend(() =>
       remove(ask)
@@ -183,13 +188,8 @@ export const makeChildAsks = (options: AskingOptions & {
         if (no !== undefined) return no
         const ask = attempt(line, request)
         if (ask === undefined) return reply(encodeError(request.id, ErrorCode.internal, "The request nests too deep to be passed on."))
-        return opened.pipe(
-          Effect.zipRight(deadlines.start(refuse(ask, "The client did not answer in time."))),
-          Effect.flatMap((deadline) => {
-            ask.deadline = deadline
-            return open.has(ask.id) ? deliver(ask) : deadline.stop
-          })
-        )
+        ask.deadline = deadlines.start(() => refuse(ask, "The client did not answer in time."))
+        return Effect.zipRight(opened, Effect.suspend(() => open.has(ask.id) ? deliver(ask) : Effect.void))
       })),
     /** The child takes a request back, by its own id. */
     onCancelled: ({ params }: Notification): Effect.Effect<void> =>
@@ -209,8 +209,8 @@ export const makeChildAsks = (options: AskingOptions & {
       Effect.suspend(() => {
         const ask = typeof params?.progressToken === "string" ? open.get(params.progressToken) : undefined
         if (ask?.childToken === undefined) return Effect.succeed(false)
-        return (ask.deadline?.extend ?? Effect.void).pipe(
-          Effect.zipRight(extendCalls(ask)),
+        ask.deadline?.extend()
+        return extendCalls(ask).pipe(
           Effect.zipRight(send(encodeNotification(method, { ...params, progressToken: ask.childToken }))),
           Effect.as(true)
         )

@@ -9,6 +9,7 @@ import { insteadOf, maxContainers } from "../domain/OversizedAnswer.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
 import { betweenEnds } from "../services/Schedules.ts"
+import { LineQueue } from "./LineQueue.ts"
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>
 
@@ -81,7 +82,7 @@ const killGroup = (child: Process, signal: NodeJS.Signals) =>
 export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnFailed, Scope.Scope> =>
   Effect.gen(function*() {
     const exited = yield* Deferred.make<ChildGone>()
-    const lines = yield* Mailbox.make<string, ChildGone>()
+    const lines = new LineQueue<ChildGone>()
     const process = yield* Effect.acquireRelease(
       Effect.tap(start(request), (child) =>
         Effect.sync(() => {
@@ -121,13 +122,13 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
           : request.scrub(line)
         if (kept === undefined) continue
         untaken += costOf(kept)
-        lines.unsafeOffer(kept)
+        lines.offer(kept)
       }
       if (untaken > maxUntaken) process.stdout.pause()
     }
     process.stdout.on("data", (chunk: Buffer) => offer(out.push(chunk)))
     process.stdout.once("end", () => offer(out.end()))
-    process.once("close", (code, signal) => lines.unsafeDone(Exit.fail(new ChildGone({ code, signal }))))
+    process.once("close", (code, signal) => lines.end(new ChildGone({ code, signal })))
     const ending = yield* Deferred.make<void>()
     process.once("exit", () => Deferred.unsafeDone(ending, Exit.void))
     process.stdout.once("end", () => Deferred.unsafeDone(ending, Exit.void))
@@ -135,7 +136,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     process.stdin.once("close", () => Deferred.unsafeDone(ending, Exit.void))
     yield* Deferred.await(ending).pipe(
       Effect.zipRight(Effect.schedule(Effect.void, betweenEnds)),
-      Effect.flatMap(() => lines.fail(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),
+      Effect.map(() => lines.end(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),
       Effect.interruptible,
       Effect.forkScoped
     )
@@ -163,6 +164,8 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       }
     })
     yield* Effect.addFinalizer(() => reportLeftOut)
+    // What is said at the very end is logged, too.
+    yield* Effect.addFinalizer(() => Effect.flatMap(log.clear, (left) => Effect.catchAllCause(Effect.all(left, { discard: true }), () => Effect.void)))
     // The owner is the child's scope.
     yield* log.take.pipe(
       Effect.flatten,
@@ -183,7 +186,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
           process.stdin.write(`${line}\n`)
           return Effect.void
         }),
-      takeLines: Effect.map(lines.takeAll, ([taken]) => {
+      takeLines: Effect.map(lines.takeAll, (taken) => {
         for (const line of taken) untaken -= costOf(line)
         if (untaken <= maxUntaken && process.stdout.isPaused()) process.stdout.resume()
         return taken

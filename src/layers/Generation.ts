@@ -73,19 +73,30 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
     const settle = (call: InFlightCall, line: string, outcome: Outcome): Effect.Effect<unknown> =>
       Effect.suspend(() => {
         if (!calls.remove(call)) return Effect.void
-        // What an answer brings about is settled before anybody sees it.
-        const answered = Effect.zipRight(call.sink.ownsAsks ? asks.refuseOf(call) : Effect.void, Effect.sync(() => call.sink.complete(line)))
-        return Effect.ensuring(Effect.zipRight(call.deadline?.stop ?? Effect.void, call.settled(outcome)), Effect.zipRight(answered, lookIfDrained))
+        call.deadline?.stop()
+        const answered = Effect.suspend(() => {
+          call.sink.complete(line)
+          return lookIfDrained
+        })
+        const whatFollows = call.sink.ownsAsks ? Effect.zipRight(asks.refuseOf(call), answered) : answered
+        // What an answer brings about is settled before anybody sees it; and whatever comes of that, it is seen.
+        return Effect.uninterruptible(Effect.matchCauseEffect(call.settled(outcome), {
+          onSuccess: () => whatFollows,
+          onFailure: (cause) => Effect.zipRight(whatFollows, Effect.failCause(cause))
+        }))
       })
     const fail = (call: InFlightCall, message: string, outcome: Outcome = "given up") => settle(call, encodeError(call.clientId, ErrorCode.internal, message), outcome)
 
     const onResponse = (line: string, response: Response): Effect.Effect<unknown> => {
       const call = calls.get(response.id)
       if (call === undefined) return Effect.logDebug("child.unknown_response")
-      const answer = Either.try(() => call.sink.render({ line, body: response.body, clientId: call.clientId, method: call.method }))
-      return Either.isRight(answer)
-        ? settle(call, answer.right, isRefusal(response) ? "refused" : "granted")
-        : fail(call, "The Forgejo tool's answer nests too deep to be passed on. The call has run.")
+      let answer: string
+      try {
+        answer = call.sink.render({ line, body: response.body, clientId: call.clientId, method: call.method })
+      } catch {
+        return fail(call, "The Forgejo tool's answer nests too deep to be passed on. The call has run.")
+      }
+      return settle(call, answer, isRefusal(response) ? "refused" : "granted")
     }
     const onNotification = (line: string, notification: Notification): Effect.Effect<void> => {
       switch (notification.method) {
@@ -94,7 +105,8 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
           if (call?.clientProgressToken === undefined) return Effect.void
           const told = { ...notification, params: { ...notification.params, progressToken: call.clientProgressToken } }
           call.sink.interim(encodeNotification(told.method, told.params), told)
-          return call.deadline?.extend ?? Effect.void
+          call.deadline?.extend()
+          return Effect.void
         }
         case "notifications/cancelled":
           return asks.onCancelled(notification)
@@ -120,14 +132,17 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
     }
     const onLine = (line: string): Effect.Effect<unknown> => {
       try {
-        return Either.match(classifyLine(line), { onLeft: () => garbage, onRight: (message) => onMessage(line, message) })
+        const message = classify(JSON.parse(line))
+        return Either.isRight(message) ? onMessage(line, message.right) : garbage
       } catch {
         // JSON.parse takes any depth, JSON.stringify overflows the stack: what cannot be written anew is no message.
         return garbage
       }
     }
-    const onLines = (lines: Chunk.Chunk<string>): Effect.Effect<void> =>
-      lines.length <= linesPerTurn
+    const onLines = (lines: Chunk.Chunk<string>): Effect.Effect<unknown> =>
+      lines.length === 1
+        ? onLine(Chunk.unsafeHead(lines))
+        : lines.length <= linesPerTurn
         ? Effect.forEach(lines, onLine, { discard: true })
         : Effect.forEach(Chunk.chunksOf(lines, linesPerTurn), (some) => Effect.zipRight(Effect.forEach(some, onLine, { discard: true }), turn), {
           discard: true
@@ -145,9 +160,9 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
           Effect.zipRight(Deferred.succeed(gone, how))
         )
       })
-    yield* child.takeLines.pipe(
-      Effect.flatMap(onLines),
-      Effect.forever,
+    // Without the turn that `forever` gives others each time: what is taken comes from a pipe, and each read is a turn of its own.
+    const pump: Effect.Effect<never, ChildGone> = Effect.flatMap(child.takeLines, (lines) => Effect.zipRight(onLines(lines), pump))
+    yield* pump.pipe(
       Effect.tapErrorCause((cause) => Cause.isDie(cause) ? Effect.logError("child.pump_died", cause) : Effect.void),
       Effect.onError((cause) => Cause.isInterruptedOnly(cause) ? Effect.void : end(cause)),
       Effect.interruptible,
@@ -187,25 +202,19 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         }),
       begin: (request, settled, sink, grantId) => {
         const { call, params } = calls.begin(request, settled, sink, grantId)
-        const watched = Effect.map(deadlines.start(expire(call)), (deadline) => {
-          call.deadline = deadline
-        })
-        // One step as far as interruption goes. A start has a limit of its own, which also stops the child.
-        return Effect.unless(watched, () => request.method === "initialize").pipe(
-          Effect.zipRight(Effect.suspend(() => Option.match(ended, {
-            onNone: () => child.send(encodeRequest(call.id, request.method, params)),
-            onSome: Effect.fail
-          }))),
-          // A pipe may take a line although its reader has just gone.
-          Effect.zipRight(Effect.suspend(() => Option.isSome(ended) ? fail(call, lost) : Effect.void)),
-          Effect.zipRight(Effect.suspend(() => asks.onCall(call))),
-          Effect.as(true),
-          Effect.catchTags({
-            ChildGone: () => Effect.as(fail(call, lost), false),
-            ChildStalled: () => Effect.as(fail(call, stalled), true)
-          }),
-          Effect.uninterruptible
-        )
+        const line = encodeRequest(call.id, request.method, params)
+        // A start has a limit of its own, which also stops the child.
+        const hasDeadline = request.method !== "initialize"
+        // One step as far as interruption goes.
+        return Effect.uninterruptible(Effect.suspend(() => {
+          if (hasDeadline) call.deadline = deadlines.start(() => expire(call))
+          if (Option.isSome(ended)) return Effect.as(fail(call, lost), false)
+          return Effect.matchEffect(child.send(line), {
+            onFailure: ({ _tag }) => _tag === "ChildGone" ? Effect.as(fail(call, lost), false) : Effect.as(fail(call, stalled), true),
+            // A pipe may take a line although its reader has just gone.
+            onSuccess: () => Effect.as(Option.isSome(ended) ? fail(call, lost) : asks.onCall(call), true)
+          })
+        }))
       },
       notify: (notification) =>
         Effect.suspend(() => {
@@ -229,9 +238,6 @@ export const sessionEnded = "The session ended before the call was answered."
 const sessionOver = "The session ended."
 
 const garbage = Effect.logDebug("child.garbage")
-
-const classifyLine = (line: string): Either.Either<Message, unknown> =>
-  Either.flatMap(Either.try(() => JSON.parse(line) as unknown), classify)
 
 /** Whether the child refused: by an error, or by a tool's result that says so (gitea-mcp). */
 const isRefusal = ({ body }: Response): boolean =>

@@ -68,7 +68,8 @@ export const makeLiveSession = (options: LiveSessionOptions): LiveSession => {
       Effect.suspend(() => {
         const lines = sink.isStreamed && request.method !== "ping" ? untold : []
         for (const line of lines) sink.interim(line)
-        return Effect.tap(generations.begin(request, settled(request.method, changeOf(request)), sink, grantId), (isMade) => {
+        const begun = generations.begin(request, settled(request.method, changeOf(request)), sink, grantId)
+        return lines.length === 0 ? begun : Effect.tap(begun, (isMade) => {
           if (isMade) untold = untold.slice(lines.length)
         })
       }),

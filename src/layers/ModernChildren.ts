@@ -1,4 +1,4 @@
-import { Deferred, Effect, Option, Ref } from "effect"
+import { Deferred, Effect, Option } from "effect"
 import { version } from "../domain/Build.ts"
 import type { GrantId } from "../domain/Ids.ts"
 import { SessionKey } from "../domain/Ids.ts"
@@ -48,7 +48,7 @@ export const makeModernChildren = ({ admit, table }: SessionCore["Type"], maxCal
   }
   const isUsable = ({ state }: SessionEntry): boolean => state._tag !== "Leaving"
   const usable = (key: SessionKey | undefined) =>
-    Effect.map(Ref.get(table), (registry) => key === undefined ? Option.none() : Option.filter(Registry.find(registry, key), isUsable))
+    Effect.map(table.get, (registry) => key === undefined ? Option.none() : Option.filter(Registry.find(registry, key), isUsable))
 
   const open = (grant: Grant, kind: Kind, existing: Parameters<typeof admit>[2]) => {
     const newcomer = {
@@ -76,7 +76,7 @@ export const makeModernChildren = ({ admit, table }: SessionCore["Type"], maxCal
   const exclusive = (grant: Grant): Effect.Effect<SessionEntry, OpenError> =>
     Effect.gen(function*() {
       const own = keysOf(grant.id).exclusive
-      const registry = yield* Ref.get(table)
+      const registry = yield* table.get
       for (const key of own) {
         const entry = Option.getOrUndefined(Registry.find(registry, key))
         if (entry === undefined) own.delete(key)
@@ -112,7 +112,7 @@ export const makeModernChildren = ({ admit, table }: SessionCore["Type"], maxCal
         onSome: (entry) => entry.state._tag === "Live" ? Effect.ignore(callShared(entry, request, grant.id, () => new CallChannel(false))) : Effect.void
       })),
     cancel: (key: SessionKey, sink: CallSink): Effect.Effect<void> =>
-      Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
+      Effect.flatMap(table.get, (registry) => Option.match(Registry.find(registry, key), {
         onNone: () => Effect.void,
         // No call has been made of a child that is not up.
         onSome: ({ handle }) => Effect.flatMap(Deferred.poll(handle.ready), Option.match({

@@ -66,7 +66,7 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
         const { grantId } = conversation
         const giveUp = Effect.suspend(() => forget(grantId, handle) ? conversation.cancel : Effect.void)
         return Effect.gen(function*() {
-          const crowdedOut = keep(grantId, handle, { ...conversation, deadline: yield* deadlines.start(giveUp) })
+          const crowdedOut = keep(grantId, handle, { ...conversation, deadline: deadlines.start(() => giveUp) })
           if (crowdedOut !== undefined) yield* crowdedOut.cancel
           const state = yield* sealing.seal("request-state", identity, Redacted.make(handle))
           channel.complete(encodeResponse(caller.id, { result: inputRequiredResult(questions, state, told()) }))
@@ -94,7 +94,11 @@ export const makeRounds = (sealing: Sealing["Type"], deadlines: Deadlines["Type"
             const handle = Redacted.value(sealed)
             return Option.map(Option.fromNullable(open.get(grantId)?.get(handle)), (round) => ({
               ...round,
-              use: Effect.suspend(() => forget(grantId, handle) ? Effect.as(round.deadline.stop, true) : Effect.succeed(false))
+              use: Effect.sync(() => {
+                if (!forget(grantId, handle)) return false
+                round.deadline.stop()
+                return true
+              })
             }))
           })
         )

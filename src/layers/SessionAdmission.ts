@@ -1,4 +1,4 @@
-import { Clock, Deferred, Duration, Effect, Option, Ref } from "effect"
+import { Clock, Deferred, Duration, Effect, Option } from "effect"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { Departure } from "../domain/SessionState.ts"
 import { forChild, leave, park, starting } from "../domain/SessionState.ts"
@@ -59,7 +59,7 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
       const fresh = { key, userId, clientKey, grantId, openedBy, claimed, adopted: false, state: starting(now), handle }
       type Joined = { readonly _tag: "Joined"; readonly entry: SessionEntry }
       type Closed = { readonly _tag: "Closed" }
-      const admission = yield* Ref.modify(table, (registry): [Registry.Admission<Incarnation> | Joined | Closed, Registry.Registry<Incarnation>] => {
+      const admission = yield* table.modify((registry): [Registry.Admission<Incarnation> | Joined | Closed, Registry.Registry<Incarnation>] => {
         const found = existing(registry)
         if (Option.isSome(found)) return [{ _tag: "Joined", entry: found.value }, registry]
         if (isClosing()) return [{ _tag: "Closed" }, registry]
@@ -72,7 +72,7 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
         case "Closed":
           return yield* new Restarting()
         case "Full": {
-          const wait = Registry.untilSlot(yield* Ref.get(table), admission.cap === "user" ? userId : undefined, now, patience)
+          const wait = Registry.untilSlot(yield* table.get, admission.cap === "user" ? userId : undefined, now, patience)
           return yield* new SessionsFull({ cap: admission.cap, retryAfter: retryAfter(wait) })
         }
         case "Throttled":

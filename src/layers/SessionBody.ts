@@ -120,8 +120,9 @@ export const makeSessionBody = ({ atRest, crowdedOut, outletOf, table }: Session
           finished: (method, outcome) => {
             // It may be at that call still, and would ask the next one's client.
             const isSpent = entry.openedBy === "exclusive" && outcome === "abandoned"
-            return place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping")).pipe(
-              Effect.zipRight(isSpent ? stop(entry) : atRest(entry))
+            return Effect.zipRight(
+              place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping")),
+              isSpent ? stop(entry) : atRest(entry)
             )
           },
           // A store that fails must not take the child's pump along.

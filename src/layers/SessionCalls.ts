@@ -1,4 +1,4 @@
-import { Clock, Deferred, Effect, Option, Ref } from "effect"
+import { Deferred, Effect, Option } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import type { Request } from "../domain/JsonRpc.ts"
 import { encodeError, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
@@ -23,31 +23,30 @@ type Found =
 /** The way of a request to a child: a session that has none gets one first. */
 export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: SessionUses, maxCalls: number) => {
   const findAndBegin = (key: Newcomer["key"], isActivity: boolean): Effect.Effect<Found> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    table.modify((registry, now): [Found, Registry.Registry<Incarnation>] => {
       if (isActivity) uses.mark(key, now)
-      return Ref.modify(table, (registry): [Found, Registry.Registry<Incarnation>] => {
-        const entry = Option.getOrUndefined(Registry.find(registry, key))
-        if (entry === undefined) return [{ _tag: "parked" }, registry]
-        const [begun, state] = begin(entry.state, now, maxCalls, isActivity)
-        return [begun === "over" ? { _tag: "over" } : { _tag: begun, entry }, begun === "begun" || begun === "leaving" ? Registry.changeState(registry, key, () => state) : registry]
-      })
+      const entry = Option.getOrUndefined(Registry.find(registry, key))
+      if (entry === undefined) return [{ _tag: "parked" }, registry]
+      const [begun, state] = begin(entry.state, now, maxCalls, isActivity)
+      return [begun === "over" ? { _tag: "over" } : { _tag: begun, entry }, begun === "begun" || begun === "leaving" ? Registry.changeState(registry, key, () => state) : registry]
     })
 
   /** Waits for the child where it is just coming up. A caller that leaves until then has not called. False where the child has just gone. */
   const make = (entry: SessionEntry, request: Request, grantId: GrantId, sink: CallSink, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
-    Effect.flatMap(Deferred.poll(entry.handle.ready), Option.getOrElse(() => restore(Deferred.await(entry.handle.ready)))).pipe(
-      Effect.onError(() => placeOf(table, entry).change((state, now) => finish(state, now, isActivity))),
-      Effect.flatMap((session) => session.call(request, grantId, sink))
-    )
+    Effect.flatMap(Deferred.poll(entry.handle.ready), (ready) =>
+      Effect.matchCauseEffect(Option.getOrElse(ready, () => restore(Deferred.await(entry.handle.ready))), {
+        onSuccess: (session) => session.call(request, grantId, sink),
+        onFailure: (cause) => Effect.zipRight(placeOf(table, entry).change((state, now) => finish(state, now, isActivity)), Effect.failCause(cause))
+      }))
 
   const dispatch = <S extends CallSink>(who: Newcomer, request: Request, grantId: GrantId, makeSink: () => S): Effect.Effect<S, CallError> => {
     const isPing = request.method === "ping"
-    const again = Effect.suspend(() => dispatch(who, request, grantId, makeSink))
+    const again = () => dispatch(who, request, grantId, makeSink)
     const unbegin = (entry: SessionEntry) => placeOf(table, entry).change((state, now) => finish(state, now, false))
     // What has ended meanwhile must cost nobody a slot.
     const later = (entry: SessionEntry) =>
-      Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again)
-    const pong = Effect.sync(() => answered(makeSink(), encodeResponse(request.id, { result: {} })))
+      Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again())
+    const pong = () => Effect.sync(() => answered(makeSink(), encodeResponse(request.id, { result: {} })))
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<S, CallError> => {
@@ -55,7 +54,7 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
           case "begun": {
             const sink = makeSink()
             return Effect.flatMap(make(found.entry, request, grantId, sink, !isPing, restore), (isMade) =>
-              isMade ? Effect.succeed(sink) : isPing ? pong : restore(later(found.entry)))
+              isMade ? Effect.succeed(sink) : isPing ? pong() : restore(later(found.entry)))
           }
           case "full":
             return new SessionBusy({ limit: maxCalls })
@@ -63,13 +62,13 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
             return new SessionEnded()
           case "leaving":
             return isPing
-              ? Effect.zipRight(unbegin(found.entry), pong)
+              ? Effect.zipRight(unbegin(found.entry), pong())
               : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
           case "parked":
             // Of several requests one revives it, and the others find it starting.
-            return isPing ? pong : restore(Effect.zipRight(
+            return isPing ? pong() : restore(Effect.zipRight(
               admit(who, { _tag: "Again" }, (registry) => Registry.find(registry, who.key)),
-              again
+              Effect.suspend(again)
             ))
         }
       }))

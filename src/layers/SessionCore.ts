@@ -1,4 +1,4 @@
-import { Context, Effect, FiberSet, Layer, Ref, Scope } from "effect"
+import { Context, Effect, FiberSet, Layer, Scope } from "effect"
 import type { GrantId } from "../domain/Ids.ts"
 import { hasRow } from "../domain/SessionRegistry.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
@@ -16,8 +16,8 @@ import type { Outlet } from "./SessionOutlet.ts"
 import { grantOutlet, sessionOutlet } from "./SessionOutlet.ts"
 import type { SessionStreams } from "./SessionStreams.ts"
 import { makeSessionStreams } from "./SessionStreams.ts"
-import type { Incarnation, SessionEntry, SessionTable } from "./SessionTable.ts"
-import { placeOf } from "./SessionTable.ts"
+import type { Incarnation, SessionEntry } from "./SessionTable.ts"
+import { placeOf, SessionTable } from "./SessionTable.ts"
 import type { SessionUses } from "./SessionUses.ts"
 import { makeSessionUses } from "./SessionUses.ts"
 
@@ -48,7 +48,7 @@ const make = Effect.gen(function*() {
   const config = yield* AppConfig
   const rows = yield* SessionRows
   const snapshot = yield* ServerSnapshot
-  const table = yield* Ref.make(Registry.empty<Incarnation>())
+  const table = new SessionTable(yield* Effect.clock)
   const streams = yield* makeSessionStreams
   const listens = new ListenStreams(() => snapshot.current().told, (id) => streams.modernCall(id))
 
@@ -61,7 +61,7 @@ const make = Effect.gen(function*() {
 
   const outletOf = (entry: SessionEntry): Outlet => hasRow(entry) ? sessionOutlet(streams, entry.key) : grantOutlet(listens, entry)
   const trim = ({ grantId, openedBy }: SessionEntry): Effect.Effect<void> =>
-    openedBy !== "exclusive" ? Effect.void : Effect.flatMap(Ref.get(table), (registry) =>
+    openedBy !== "exclusive" ? Effect.void : Effect.flatMap(table.get, (registry) =>
       Effect.forEach(surplus(registry, grantId), (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, end("superseded"))), { discard: true }))
 
   const body = yield* makeSessionBody({ table, outletOf, crowdedOut: over("too_many_parked"), atRest: trim })

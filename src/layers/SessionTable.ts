@@ -1,5 +1,5 @@
-import type { Deferred } from "effect"
-import { Clock, Effect, Option, Ref } from "effect"
+import type { Clock, Deferred } from "effect"
+import { Effect, Option } from "effect"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { Departure, SessionState } from "../domain/SessionState.ts"
 import { leave } from "../domain/SessionState.ts"
@@ -16,8 +16,33 @@ export interface Incarnation {
 }
 
 export type SessionEntry = Registry.Entry<Incarnation>
-/** All sessions that have a child. Whatever changes their states does so in one step of this Ref. */
-export type SessionTable = Ref.Ref<Registry.Registry<Incarnation>>
+type Sessions = Registry.Registry<Incarnation>
+
+/** All sessions that have a child. Whatever changes their states does so in one step here, with the time of that step. */
+export class SessionTable {
+  private registry: Sessions = Registry.empty()
+  private readonly clock: Clock.Clock
+
+  constructor(clock: Clock.Clock) {
+    this.clock = clock
+  }
+
+  readonly get: Effect.Effect<Sessions> = Effect.sync(() => this.registry)
+
+  modify<A>(step: (registry: Sessions, now: number) => readonly [A, Sessions]): Effect.Effect<A> {
+    return Effect.sync(() => {
+      const [result, registry] = step(this.registry, this.clock.unsafeCurrentTimeMillis())
+      this.registry = registry
+      return result
+    })
+  }
+
+  update(step: (registry: Sessions, now: number) => Sessions): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.registry = step(this.registry, this.clock.unsafeCurrentTimeMillis())
+    })
+  }
+}
 
 /** One session's place in the table, for the fiber that it belongs to. */
 export interface Place {
@@ -30,21 +55,18 @@ export interface Place {
 
 export const placeOf = (table: SessionTable, { handle, key, state: initial }: Pick<SessionEntry, "handle" | "key" | "state">): Place => {
   // Whoever waited may come when the key has its next incarnation, whose state is not theirs to change.
-  const here = (registry: Registry.Registry<Incarnation>) => Option.filter(Registry.find(registry, key), (entry) => entry.handle === handle)
-  const stateIn = (registry: Registry.Registry<Incarnation>): SessionState =>
-    Option.match(here(registry), { onNone: () => initial, onSome: ({ state }) => state })
-  const changed = (registry: Registry.Registry<Incarnation>, to: (state: SessionState) => SessionState) =>
+  const here = (registry: Sessions) => Option.filter(Registry.find(registry, key), (entry) => entry.handle === handle)
+  const stateIn = (registry: Sessions): SessionState => Option.match(here(registry), { onNone: () => initial, onSome: ({ state }) => state })
+  const changed = (registry: Sessions, to: (state: SessionState) => SessionState) =>
     Option.isSome(here(registry)) ? Registry.changeState(registry, key, to) : registry
   return {
-    state: Effect.map(Ref.get(table), stateIn),
-    change: (to) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(table, (registry) => changed(registry, (state) => to(state, now)))),
+    state: Effect.map(table.get, stateIn),
+    change: (to) => table.update((registry, now) => changed(registry, (state) => to(state, now))),
     leaveIf: (isRight, to) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) =>
-        Ref.modify(table, (registry) => {
-          const leaves = isRight(stateIn(registry), now)
-          return [leaves, leaves ? changed(registry, (state) => leave(state, to)) : registry]
-        })),
-    release: Ref.update(table, (registry) => Option.isSome(here(registry)) ? Registry.release(registry, key) : registry)
+      table.modify((registry, now) => {
+        const leaves = isRight(stateIn(registry), now)
+        return [leaves, leaves ? changed(registry, (state) => leave(state, to)) : registry]
+      }),
+    release: table.update((registry) => Option.isSome(here(registry)) ? Registry.release(registry, key) : registry)
   }
 }

@@ -1,4 +1,4 @@
-import { Deferred, Effect, Either, Layer, Option, PubSub, Queue, Redacted, Ref } from "effect"
+import { Deferred, Effect, Either, Layer, Option, PubSub, Queue, Redacted } from "effect"
 import { version } from "../domain/Build.ts"
 import { revisionTold } from "../domain/Handshake.ts"
 import type { GrantId } from "../domain/Ids.ts"
@@ -13,7 +13,7 @@ import type { Grant } from "../services/Grants.ts"
 import { Grants } from "../services/Grants.ts"
 import type { SessionRow } from "../services/SessionRows.ts"
 import { SessionRows } from "../services/SessionRows.ts"
-import type { CallOptions } from "../services/Sessions.ts"
+import type { CallOptions, LookUpError } from "../services/Sessions.ts"
 import { GrantOver, SessionEnded, SessionForeign, Sessions, SessionUnknown } from "../services/Sessions.ts"
 import type { Newcomer } from "./SessionAdmission.ts"
 import { dismiss, stop } from "./SessionAdmission.ts"
@@ -22,28 +22,40 @@ import { SessionCore } from "./SessionCore.ts"
 import type { SessionEntry } from "./SessionTable.ts"
 import { placeOf } from "./SessionTable.ts"
 
+/** Without the schema's check: a hash is never empty. */
+const keyOf = (id: string): SessionKey => sha256(id) as SessionKey
+
+/** An id belongs to one user and client. */
+const isOf = (grant: Grant, { clientKey, userId }: Pick<SessionEntry, "userId" | "clientKey">): boolean => userId === grant.userId && clientKey === grant.clientKey
+
+const isOver = ({ state }: SessionEntry | SessionRow): boolean => typeof state === "string" ? state === "ended" : state._tag === "Leaving" && state.to._tag === "Ended"
+
 const make = Effect.gen(function*() {
   const config = yield* AppConfig
   const grants = yield* Grants
   const rows = yield* SessionRows
   const { admit, close, listens, over, streams, table, uses } = yield* SessionCore
   const dispatch = makeSessionCalls(table, admit, uses, config.maxCallsPerSession)
-  const entries = Effect.map(Ref.get(table), Registry.entriesOf)
+  const entries = Effect.map(table.get, Registry.entriesOf)
 
   /** Whose the id is: an entry while there is a child, a row otherwise. The first that sends the id back claims it. */
-  const lookUp = Effect.fnUntraced(function*(grant: Grant, id: string) {
-    const key = SessionKey.make(sha256(id))
-    const entry = Registry.find(yield* Ref.get(table), key)
+  const lookUp = (grant: Grant, id: string): Effect.Effect<SessionEntry | SessionRow, LookUpError> =>
+    Effect.flatMap(table.get, (registry): Effect.Effect<SessionEntry | SessionRow, LookUpError> => {
+      const key = keyOf(id)
+      const entry = Registry.find(registry, key)
+      const isPlain = Option.isSome(entry) && entry.value.claimed && isOf(grant, entry.value) && !isOver(entry.value)
+      return isPlain ? Effect.succeed(entry.value) : lookUpAll(grant, key, entry)
+    })
+  const lookUpAll = Effect.fnUntraced(function*(grant: Grant, key: SessionKey, entry: Option.Option<SessionEntry>) {
     const known: Option.Option<SessionEntry | SessionRow> = Option.isSome(entry) ? entry : yield* rows.find(key)
     if (Option.isNone(known)) return yield* new SessionUnknown()
     const found = known.value
-    if (found.userId !== grant.userId || found.clientKey !== grant.clientKey) return yield* new SessionForeign()
-    const isOver = typeof found.state === "string" ? found.state === "ended" : found.state._tag === "Leaving" && found.state.to._tag === "Ended"
-    if (isOver) return yield* new SessionEnded()
+    if (!isOf(grant, found)) return yield* new SessionForeign()
+    if (isOver(found)) return yield* new SessionEnded()
     if (found.claimed) return found
     // The row first: what is claimed in the table is not asked of the row again.
     yield* rows.claim(key)
-    yield* Ref.update(table, (registry) => Registry.change(registry, key, (unclaimed) => ({ ...unclaimed, claimed: true })))
+    yield* table.update((registry) => Registry.change(registry, key, (unclaimed) => ({ ...unclaimed, claimed: true })))
     return { ...found, claimed: true }
   })
 
@@ -55,7 +67,7 @@ const make = Effect.gen(function*() {
     }))
 
   const notify = (key: SessionKey, notification: Notification): Effect.Effect<void> =>
-    Effect.flatMap(Ref.get(table), (registry) => {
+    Effect.flatMap(table.get, (registry) => {
       const entry = Option.getOrUndefined(Registry.find(registry, key))
       // One that is just coming up takes from its row what was missed.
       return entry === undefined || entry.state._tag !== "Live"
@@ -67,7 +79,7 @@ const make = Effect.gen(function*() {
     })
 
   const respond = (key: SessionKey, { body, id }: Response): Effect.Effect<boolean> =>
-    Effect.flatMap(Ref.get(table), (registry) => Option.match(Registry.find(registry, key), {
+    Effect.flatMap(table.get, (registry) => Option.match(Registry.find(registry, key), {
       // What had asked is gone.
       onNone: () => Effect.succeed(false),
       onSome: (entry) =>
@@ -92,9 +104,9 @@ const make = Effect.gen(function*() {
 
   /** The grant's other sessions whose ids nobody sent back are left over from clients that began anew. */
   const adopt = Effect.fnUntraced(function*(grant: Grant, key: SessionKey) {
-    const registry = yield* Ref.get(table)
+    const registry = yield* table.get
     if (Option.exists(Registry.find(registry, key), (entry) => entry.adopted)) return
-    yield* Ref.update(table, (current) => Registry.change(current, key, (entry) => ({ ...entry, adopted: true })))
+    yield* table.update((current) => Registry.change(current, key, (entry) => ({ ...entry, adopted: true })))
     const older = Registry.ofGrant(registry, grant.id).filter((entry) => !entry.claimed && entry.key !== key)
     const superseded = forChild(park("superseded"), config.childStateful)
     yield* Effect.forEach(older, (entry) => Effect.whenEffect(stop(entry), placeOf(table, entry).leaveIf(isIdle, superseded)), { discard: true })
@@ -129,7 +141,7 @@ const make = Effect.gen(function*() {
       const session = yield* Deferred.poll(handle.ready)
       if (Option.isSome(session)) yield* Effect.ignore(Effect.flatMap(session.value, ({ giveUp }) => giveUp("The sign-in with which this was called is over.", grantId)))
     }
-    const held = Registry.ofGrant(yield* Ref.get(table), grantId)
+    const held = Registry.ofGrant(yield* table.get, grantId)
     yield* Effect.forEach(held, (entry) => dismiss(table, entry, end("grant_ended")), { discard: true })
     const keys = new Set(held.map(({ key }) => key))
     yield* Effect.flatMap(rows.endOfGrant(grantId), (ended) => over("grant_ended")(ended.filter(({ key }) => !keys.has(key))))
@@ -175,7 +187,7 @@ const make = Effect.gen(function*() {
     respond: (grant, id, response) => Effect.flatMap(lookUp(grant, id), ({ key }) => respond(key, response)),
     respondDefault: (grant, response) =>
       // Its newest may be another than the one that has asked; the id finds it.
-      Effect.flatMap(Ref.get(table), (registry) =>
+      Effect.flatMap(table.get, (registry) =>
         Effect.exists(Registry.ofGrant(registry, grant.id).filter(({ claimed, state }) => !claimed && state._tag !== "Starting"), ({ key }) =>
           respond(key, response))),
     negotiated: (grant, id) => Effect.flatMap(lookUp(grant, id), ({ key }) => revisionOf(key)),
@@ -190,7 +202,7 @@ const make = Effect.gen(function*() {
         ),
     end: Effect.fn("Sessions.end")(function*(grant, id) {
       const { key } = yield* lookUp(grant, id)
-      const entry = Registry.find(yield* Ref.get(table), key)
+      const entry = Registry.find(yield* table.get, key)
       if (Option.isSome(entry)) yield* dismiss(table, entry.value, end("closed"))
       const ended = yield* rows.end(key, "closed")
       if (Option.isNone(entry)) return yield* over("closed")(ended)
@@ -203,7 +215,7 @@ const make = Effect.gen(function*() {
     }),
     parkAll: Effect.flatMap(Effect.zipRight(close, entries), (all) =>
       Effect.forEach(all, (entry) => dismiss(table, entry, forChild(park("shutdown"), config.childStateful)), { discard: true })),
-    size: Effect.map(Ref.get(table), ({ slots }) => slots)
+    size: Effect.map(table.get, ({ slots }) => slots)
   })
 })
 

@@ -17,15 +17,19 @@ export class StreamableCall extends CallChannel implements Call, Timed {
     this.makeLog = makeLog
   }
 
-  readonly onDue: Effect.Effect<void> = Effect.sync(() => this.nudge())
+  get onDue(): Effect.Effect<void> {
+    return Effect.sync(() => this.nudge())
+  }
 
-  readonly takeSoon: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() => {
-    this.patience.start(this)
-    return Effect.map(this.takeOrNudged, (events) => {
-      this.patience.stop(this)
-      return events
+  get takeSoon(): Effect.Effect<ReadonlyArray<CallEvent>> {
+    return Effect.suspend(() => {
+      this.patience.start(this)
+      return Effect.map(this.takeOrNudged, (events) => {
+        this.patience.stop(this)
+        return events
+      })
     })
-  })
+  }
 
   stream(taken: ReadonlyArray<CallEvent>): Effect.Effect<EventStream, never, Scope.Scope> {
     const begin = Effect.sync(() => {

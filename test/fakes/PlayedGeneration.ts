@@ -50,12 +50,11 @@ export const playedGeneration = ({ isServing = true, mayAsk = () => true }: { re
         exited: Effect.never
       },
       deadlines: {
-        start: (fire) =>
-          Effect.sync(() => {
-            const fuse: Fuse = { fire, extended: 0, stopped: 0 }
-            session.fuses.push(fuse)
-            return { extend: Effect.sync(() => void fuse.extended++), stop: Effect.sync(() => void fuse.stopped++) }
-          })
+        start: (expired) => {
+          const fuse: Fuse = { fire: Effect.suspend(expired), extended: 0, stopped: 0 }
+          session.fuses.push(fuse)
+          return { extend: () => void fuse.extended++, stop: () => void fuse.stopped++ }
+        }
       },
       callTimeout: Duration.minutes(1),
       onUnrelated: () => {},

@@ -1,5 +1,5 @@
 import { SqlClient } from "@effect/sql"
-import { Effect, Layer, Ref, TestClock } from "effect"
+import { Effect, Layer, TestClock } from "effect"
 import type { JsonObject } from "../../src/domain/JsonRpc.ts"
 import type { ListenFilter } from "../../src/domain/ListenFilter.ts"
 import type { Envelope } from "../../src/domain/ModernEnvelope.ts"
@@ -96,7 +96,7 @@ export const filter = (wanted: Partial<ListenFilter> = {}): ListenFilter => ({
 })
 
 /** Every session that holds a child, by whose `initialize` it answers. */
-export const kinds = Effect.map(Effect.flatMap(SessionCore, ({ table }) => Ref.get(table)), (registry) =>
+export const kinds = Effect.map(Effect.flatMap(SessionCore, ({ table }) => table.get), (registry) =>
   Registry.entriesOf(registry).map(({ openedBy }) => openedBy).sort())
 
 /** How many sessions the store has ever been told of. */

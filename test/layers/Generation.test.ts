@@ -25,11 +25,10 @@ const generationOf = Effect.gen(function*() {
       exited: Effect.never
     },
     deadlines: {
-      start: (expire) =>
-        Effect.sync(() => {
-          child.expire.push(expire)
-          return { extend: Effect.void, stop: Effect.sync(() => void child.stopped++) }
-        })
+      start: (expired) => {
+        child.expire.push(Effect.suspend(expired))
+        return { extend: () => {}, stop: () => void child.stopped++ }
+      }
     },
     callTimeout: Duration.minutes(1),
     onUnrelated: (line) => child.unrelated.push(line),

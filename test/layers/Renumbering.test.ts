@@ -61,7 +61,7 @@ const run = (commands: ReadonlyArray<typeof command extends fc.Arbitrary<infer C
         kill: Effect.void,
         exited: Effect.never
       },
-      deadlines: { start: () => Effect.succeed({ extend: Effect.void, stop: Effect.void }) },
+      deadlines: { start: () => ({ extend: () => {}, stop: () => {} }) },
       callTimeout: Duration.minutes(1),
       onUnrelated: () => {},
       mayAsk: () => false,
