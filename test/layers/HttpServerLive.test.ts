@@ -75,3 +75,34 @@ it.scopedLive("a connection that is done with its request goes when it is not us
     socket.setTimeout(50)
     yield* Effect.timeout(closed(socket), "5 seconds")
   }))
+
+for (
+  const [name, sent] of [
+    ["headers", "POST /mcp HTTP/1.1\r\nhost: x\r\n"],
+    ["body", "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nthe beginning"]
+  ] as const
+) {
+  it.scopedLive(`a client that never sends the rest of its ${name} is cut off, however it drips`, () =>
+    Effect.gen(function*() {
+      const node = makeNodeServer({ headersTimeout: Duration.millis(300), bodyTimeout: Duration.millis(300), unreadTimeout: Duration.seconds(60) })
+      node.server.on("request", (request) => void request.on("error", () => {}).resume())
+      const client = yield* Effect.acquireRelease(
+        Effect.async<Socket>((resume) => {
+          node.server.listen(0, "127.0.0.1", () => {
+            const socket = connect((node.server.address() as AddressInfo).port, "127.0.0.1")
+            resume(Effect.succeed(socket.on("error", () => {}).resume()))
+          })
+        }),
+        (socket) =>
+          Effect.sync(() => {
+            socket.destroy()
+            node.server.closeAllConnections()
+            node.server.close()
+          })
+      )
+      const gone = closed(client)
+      client.write(sent)
+      const drip = setInterval(() => client.write(name === "headers" ? "x: y\r\n" : "."), 100)
+      yield* gone.pipe(Effect.timeout("5 seconds"), Effect.ensuring(Effect.sync(() => clearInterval(drip))))
+    }))
+}
