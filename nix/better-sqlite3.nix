@@ -28,7 +28,7 @@ stdenv.mkDerivation {
     runHook preBuild
     mkdir -p node/include
     cp -rL ${nodejs_24}/include/node node/include/node
-    cp -r ${nodeModules}/better-sqlite3 better-sqlite3
+    cp -r ${nodeModules}/node_modules/better-sqlite3 better-sqlite3
     chmod -R u+w node better-sqlite3
     sed -i '/EnvironmentCleanupHook(v8::Isolate::GetCurrent(), CleanupHook, this);/d' node/include/node/node_object_wrap.h
     (
@@ -45,7 +45,7 @@ stdenv.mkDerivation {
     mkdir -p $module/build/Release
     cp -r better-sqlite3/package.json better-sqlite3/LICENSE better-sqlite3/lib $module/
     cp better-sqlite3/build/Release/better_sqlite3.node $module/build/Release/
-    cp -r ${nodeModules}/bindings ${nodeModules}/file-uri-to-path $out/node_modules/
+    cp -r ${nodeModules}/node_modules/bindings ${nodeModules}/node_modules/file-uri-to-path $out/node_modules/
     runHook postInstall
   '';
 

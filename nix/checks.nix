@@ -27,7 +27,7 @@ in
 
   types = pkgs.runCommand "fjmcp-broker-types" { nativeBuildInputs = [ pkgs.nodejs_24 ]; } ''
     cp -r ${self}/. . && chmod -R u+w .
-    ln -s ${fjmcp-broker.nodeModules} node_modules
+    ln -s ${fjmcp-broker.nodeModules}/node_modules node_modules
     node node_modules/typescript/bin/tsc --noEmit
     node node_modules/eslint/bin/eslint.js . --max-warnings 0
     touch $out

@@ -14,11 +14,11 @@ let
     {
       x86_64-linux = {
         cpu = "x64";
-        hash = "sha256-N6gAoQodqz4/60nC/8GAXIGcGGTXwsqLeO+LEDUwu5w=";
+        hash = "sha256-R8AYla9C0J36EJdO3JSq1kxpCubhBvJkxW4lYB0P62c=";
       };
       aarch64-linux = {
         cpu = "arm64";
-        hash = "sha256-WVBXIOlKxHGvrZk8wkw8z2ERpnUbGg8FUCzWbPDiBH4=";
+        hash = "sha256-bJW1MI+xPG042l7m/fAnSnaCPBY9MUMoYLAsCe5A+bs=";
       };
     }
     .${system} or (throw "fjmcp-broker is not built for ${system}");
@@ -51,7 +51,9 @@ stdenvNoCC.mkDerivation {
 
   installPhase = ''
     runHook preInstall
-    mv node_modules $out
+    # A package finds its own only from below a folder of this name.
+    mkdir $out
+    mv node_modules $out/
     runHook postInstall
   '';
 

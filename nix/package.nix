@@ -37,7 +37,7 @@ stdenv.mkDerivation {
 
   buildPhase = ''
     runHook preBuild
-    ln -s ${nodeModules} node_modules
+    ln -s ${nodeModules}/node_modules node_modules
     FJMCP_REVISION=${lib.escapeShellArg revision} node scripts/build.mjs
     runHook postBuild
   '';

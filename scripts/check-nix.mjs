@@ -31,6 +31,18 @@ const problemsAt = (folder) => {
   return problem === undefined ? problemsIn(seen, facts) : [problem]
 }
 
+/** What is wrong with the Nix in the document: it has to parse, and to set options that there are. */
+const documented = (folder, text, options) =>
+  [...text.matchAll(/^```nix\n(.*?)^```$/gms)].flatMap(([, block]) => {
+    const file = join(folder, "documented.nix")
+    writeFileSync(file, block.startsWith("services.") ? `{ config, lib, pkgs, ... }: {\n${block}}` : block)
+    const { status, stderr } = nix("nix-instantiate", ["--parse", file])
+    rmSync(file)
+    const [, set = ""] = /services\.fjmcp-broker = \{\n(.*?)^ {2}\};/ms.exec(block) ?? []
+    const named = [...set.matchAll(/^ {4}(\w+) =/gm), ...block.matchAll(/services\.fjmcp-broker\.(\w+) =/g)].map(([, name]) => name)
+    return [...(status === 0 ? [] : [stderr]), ...named.filter((name) => !options.includes(name)).map((name) => `services.fjmcp-broker has no option ${name}`)]
+  })
+
 const evaluation = (folder) => {
   const parsed = nix("nix-instantiate", ["--parse", ...files().filter((path) => path.endsWith(".nix"))])
   verdict("all files of Nix parse", parsed.status === 0 ? [] : [parsed.stderr])
@@ -38,6 +50,11 @@ const evaluation = (folder) => {
     "is hardened as the shipped unit", problemsAt(folder))
 
   const { seen } = evaluate(folder)
+  if (seen !== undefined) {
+    const text = inRoot("docs/deploy/nixos.md")
+    verdict("docs/deploy/nixos.md: its Nix parses and sets options that there are", documented(folder, text, seen.options))
+    verdict("with a misspelt option in it it fails", documented(folder, text.replace("forgejoClientId =", "forgejoClientID ="), seen.options).length > 0 ? [] : ["nothing was found"])
+  }
   if (spawnSync("systemd-analyze", ["--version"]).status !== 0) skipped("systemd takes the module's units: systemd-analyze is missing")
   else if (seen !== undefined) {
     const file = join(folder, "fjmcp-broker.service")
@@ -84,7 +101,8 @@ const hashFor = async (cpu) => {
   try {
     for (const file of ["package.json", "package-lock.json"]) writeFileSync(join(folder, file), inRoot(file))
     await promisify(execFile)(process.execPath, [join(root, "nix/node-modules.mjs"), cpu], { cwd: folder })
-    return nix("nix", ["hash", "path", "--type", "sha256", "--sri", join(folder, "node_modules")]).stdout.trim()
+    for (const file of ["package.json", "package-lock.json"]) rmSync(join(folder, file))
+    return nix("nix", ["hash", "path", "--type", "sha256", "--sri", folder]).stdout.trim()
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

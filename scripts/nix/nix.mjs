@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { root } from "../ensure.mjs"
 
-const config = ["experimental-features = nix-command flakes", "build-users-group =", "sandbox = false", "substituters =", "flake-registry =", "build-hook ="]
+const config = ["experimental-features = nix-command flakes", "build-users-group =", "sandbox = false", "substituters =", "flake-registry =", "builders ="]
 
 /** @returns what spawnSync does, with both outputs as text */
 export const nix = (program, args, { cwd = root, env = {} } = {}) =>

@@ -1,5 +1,5 @@
 // Runs in the container of live.mjs, beside systemd: a stand-in Forgejo, the shipped unit with its credentials, a client's journey.
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
@@ -49,12 +49,21 @@ const settings = [
   `FJMCP_CHILD_COMMAND='/usr/local/bin/node /usr/local/lib/node_modules/fjmcp-broker/dist/demo-child.js'`,
   "FJMCP_CHILD_PRESET=forgejo-mcp"
 ]
+// Not spawnSync: the stand-in Forgejo has to answer meanwhile.
+const block = (index, input = "") => new Promise((resolve) => {
+  const shell = spawn("bash", [`${index}.sh`], { cwd: "/root/clone" })
+  const seen = { stdout: "", stderr: "" }
+  for (const name of ["stdout", "stderr"]) shell[name].on("data", (chunk) => seen[name] += chunk)
+  shell.stdin.end(input)
+  shell.once("close", (status) => resolve({ ...seen, status }))
+})
+const [unitAndSettings, secrets] = [await block(0), await block(1, `${clientSecret}\n`)]
+check("docs/deploy/systemd.md: unit, settings, secrets", unitAndSettings.status === 0 && secrets.status === 0, [unitAndSettings.stderr, secrets.stderr])
 writeFileSync(`${etc}/fjmcp-broker.env`, `${settings.join("\n")}\n`)
-writeFileSync(`${etc}/client-secret`, `${clientSecret}\n`, { mode: 0o600 })
-execFileSync("sh", ["-c", `umask 077; openssl rand -base64 32 > ${etc}/sealing.key`])
-
-const started = systemctl("start", unit)
-check("the unit starts", started.status === 0, started.stderr)
+const started = await block(2)
+check("docs/deploy/systemd.md: the unit starts and is ready", started.status === 0 && started.stdout.includes('"status":"ready"'), [started.stdout, started.stderr])
+const looked = await block(3)
+check("docs/deploy/systemd.md: how to look", looked.status === 0 && looked.stdout.includes("broker.listening"), [looked.stdout, looked.stderr])
 check("the broker is ready: store, Forgejo, the child's program", await isReady(), logged("20"))
 await goes("a client signs in and calls tools: children start under the unit's hardening")
 

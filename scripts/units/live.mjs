@@ -2,18 +2,21 @@
 // debootstrap, which takes most of its minute and a half and loads Debian's packages.
 import { build } from "esbuild"
 import { spawn, spawnSync } from "node:child_process"
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { build as buildBroker, root } from "../ensure.mjs"
 
-const packages = "systemd,systemd-sysv,dbus,openssl,ca-certificates,util-linux"
+const packages = "systemd,systemd-sysv,dbus,openssl,ca-certificates,util-linux,curl"
 
 const must = (command, args) => {
   const { error, status, stderr, stdout } = spawnSync(command, args, { encoding: "utf8", maxBuffer: 2 ** 26 })
   if (error !== undefined || status !== 0) throw new Error(`${command} ${args[0]} failed: ${error?.message ?? (stderr || stdout).slice(-2000)}`)
   return stdout
 }
+
+/** The commands of a document that are marked with `<!-- run -->`, in order. */
+const blocksOf = (text) => [...text.matchAll(/^<!-- run -->\n```\w+\n(.*?)^```$/gms)].map(([, commands]) => commands)
 
 /** As `npm install --global` lays it out. The native module is the one that was built for the Node that runs this. */
 const install = async (at) => {
@@ -27,8 +30,9 @@ const install = async (at) => {
   }
   copyFileSync(process.execPath, join(at, "usr/local/bin/node"))
   symlinkSync("../lib/node_modules/fjmcp-broker/dist/main.js", join(at, "usr/local/bin/fjmcp-broker"))
-  mkdirSync(join(at, "etc/fjmcp-broker"), { mode: 0o700 })
-  copyFileSync(join(root, "deploy/systemd/fjmcp-broker.service"), join(at, "etc/systemd/system/fjmcp-broker.service"))
+  cpSync(join(root, "deploy"), join(at, "root/clone/deploy"), { recursive: true })
+  const blocks = blocksOf(readFileSync(join(root, "docs/deploy/systemd.md"), "utf8"))
+  for (const [index, commands] of blocks.entries()) writeFileSync(join(at, `root/clone/${index}.sh`), `set -e\n${commands}`)
   const inside = join(at, "usr/local/lib/inside.mjs")
   await build({ entryPoints: [join(root, "scripts/units/inside.mjs")], outfile: inside, bundle: true, format: "esm", platform: "node", logLevel: "warning" })
   chmodSync(inside, 0o644)
