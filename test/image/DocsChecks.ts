@@ -10,7 +10,7 @@ const document = "docs/deploy/podman.md"
 /** The blocks that a person copies into a shell, with the heading above each. */
 const blocks = (): ReadonlyArray<{ readonly heading: string; readonly script: string }> => {
   const text = readFileSync(document, "utf8")
-  return [...text.matchAll(/<!-- run -->\n```sh\n(.*?)```/gs)].map((match) => ({
+  return [...text.matchAll(/<!-- run by check-image.mjs -->\n```sh\n(.*?)```/gs)].map((match) => ({
     heading: text.slice(0, match.index).match(/^#+ .*$/gm)?.at(-1)?.replace(/^#+ /, "") ?? "",
     script: match[1] ?? ""
   }))
