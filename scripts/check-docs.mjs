@@ -49,8 +49,8 @@ const shellProblems = ({ text }) => {
   return [
     ...(status === 0 ? [] : [stderr.trim()]),
     ...(/^\s*[$#>] \S/m.test(text.replace(/^\s*# .*$/gm, "")) ? ["a prompt in front of a command cannot be copied"] : []),
-    ...[...text.matchAll(/(?<![\w/.-])(?:\.\/)?((?:deploy|docs|scripts|demo|bench)\/[\w./-]*\w)/g)]
-      .filter(([, path]) => !existsSync(join(root, path))).map(([, path]) => `there is no ${path}`),
+    ...[...text.matchAll(/(?<![\w/.-])(?:\.\/)?((?:deploy|docs|scripts|demo|bench)\/[\w./*-]*[\w*])/g)]
+      .filter(([, path]) => !existsSync(join(root, path.includes("*") ? dirname(path) : path))).map(([, path]) => `there is no ${path}`),
     ...[...text.matchAll(/\bnpm run ([\w:-]+)/g)].filter(([, name]) => !Object.hasOwn(scripts, name)).map(([, name]) => `there is no npm run ${name}`)
   ]
 }

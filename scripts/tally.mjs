@@ -1,30 +1,19 @@
-// What a check script says: a line for each thing it looked at, and `N passed, N failed, N skipped` as the last one.
+// How a check script says what it found: by name, and a check fails by throwing.
+import { report } from "./units/report.mjs"
 
-/** @returns how to check, skip and end; a check fails by throwing */
 export const tally = () => {
-  const count = { passed: 0, failed: 0, skipped: 0 }
-  const line = (kind, word, name, why = "") => {
-    count[kind] += 1
-    console.log(`${word.padEnd(7)}  ${name}`)
-    if (why !== "") console.log(why.trimEnd().replace(/^/gm, "         "))
-  }
+  const { failed, finish, ok, skipped } = report()
   return {
-    /** @returns what `run` gives, or undefined where it failed */
     check: async (name, run) => {
       try {
-        const value = await run()
-        line("passed", "ok", name)
-        return value
+        await run()
+        ok(name)
       } catch (error) {
-        line("failed", "FAILED", name, error instanceof Error ? error.message : String(error))
-        return undefined
+        failed(name, error instanceof Error ? error.message : String(error))
       }
     },
-    skip: (name, why) => line("skipped", "skipped", name, why),
-    end: () => {
-      console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
-      process.exitCode = count.failed === 0 ? 0 : 1
-    }
+    skip: (name, why) => skipped(`${name}: ${why}`),
+    end: finish
   }
 }
 
