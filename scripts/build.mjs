@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { build } from "esbuild"
+import { moduleByModule } from "./module-by-module.mjs"
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8"))
 
@@ -21,11 +22,12 @@ await build({
   outdir: aside,
   bundle: true,
   splitting: true,
-  chunkNames: "chunks/[name]-[hash]",
+  chunkNames: "[name]-[hash]",
   format: "esm",
   platform: "node",
   target: "node20.19",
   external: ["better-sqlite3"],
+  plugins: [moduleByModule],
   define: { __VERSION__: JSON.stringify(version), __REVISION__: JSON.stringify(revision()) },
   // Some bundled packages are CommonJS and call require().
   banner: { js: "import { createRequire as __createRequire } from \"node:module\"; const require = __createRequire(import.meta.url);" },

@@ -1,21 +1,13 @@
 #!/usr/bin/env node
-import { Command } from "@effect/cli"
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { CommandFailed, complain, exitCodeOf, print } from "./cli/CommandFailed.ts"
 import { commands, demoHelp, programName, rootHelp, serveHelp, versionText } from "./cli/Help.ts"
-import { demoCommand } from "./cli/demo.ts"
-import { serveCommand } from "./cli/serve.ts"
+import { runServe } from "./cli/serve.ts"
 import { nearest } from "./domain/Nearest.ts"
-import { version } from "./domain/Build.ts"
 import { BrokerLive } from "./layers/Broker.ts"
 
 const [name, ...rest] = process.argv.slice(2)
-
-const root = Command.make(programName).pipe(Command.withSubcommands([
-  serveCommand(rest, BrokerLive),
-  demoCommand
-]))
 
 const has = (...flags: ReadonlyArray<string>): boolean => process.argv.slice(2).some((word) => flags.includes(word))
 
@@ -31,8 +23,10 @@ const main = Effect.gen(function*() {
     return yield* new CommandFailed({ code: 2 })
   }
   if (has("--help", "-h")) return yield* print(name === "serve" ? serveHelp : demoHelp)
-  const given = name === "serve" ? [name] : [name, ...rest]
-  return yield* Command.run(root, { name: programName, version })([...process.argv.slice(0, 2), ...given])
+  if (name === "serve") return yield* runServe(rest, process.env, BrokerLive)
+  // The demo and what reads its flags are not in the memory of a broker that serves.
+  const { runDemo } = yield* Effect.promise(() => import("./cli/demo.ts"))
+  return yield* runDemo(rest)
 })
 
 // NodeRuntime stops listening after the first signal, and a second one would then kill the process, and leave work half
@@ -41,7 +35,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => un
 // Whoever reads our output may go away (`| head`, a stopped log collector): no reason to end.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
 
-NodeRuntime.runMain(Effect.provide(main, NodeContext.layer), {
+NodeRuntime.runMain(main, {
   disableErrorReporting: true,
   disablePrettyLogger: true,
   teardown: (exit, onExit) => onExit(exitCodeOf(exit))

@@ -1,4 +1,5 @@
 import { Command, Options } from "@effect/cli"
+import { NodeContext } from "@effect/platform-node"
 import type { Scope } from "effect"
 import { Effect, Either, Layer, Option } from "effect"
 import { mkdtemp, rm } from "node:fs/promises"
@@ -10,6 +11,7 @@ import type { DemoForgejo } from "../../demo/DemoForgejo.ts"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
 import { OAuthClient } from "../../demo/OAuthClient.ts"
+import { version } from "../domain/Build.ts"
 import { quoteWord, splitWords } from "../domain/ShellWords.ts"
 import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
 import { BrokerLive } from "../layers/Broker.ts"
@@ -143,9 +145,13 @@ const run = (flags: DemoFlags) =>
   )
 
 /** `demo`: a stand-in Forgejo, a stand-in MCP server and the broker on loopback, with nothing to configure. */
-export const demoCommand = Command.make("demo", {
+const demoCommand = Command.make("demo", {
   once: Options.boolean("once").pipe(Options.withDescription("Runs a whole client journey, prints its steps, and ends.")),
   port: Options.text("port").pipe(Options.optional, Options.withDescription(`The broker's port on 127.0.0.1; ${defaultPort} unless told.`)),
   child: Options.text("child").pipe(Options.optional, Options.withDescription("Any stdio MCP server in place of the stand-in, with its arguments.")),
   tokens: Options.text("tokens").pipe(Options.optional, Options.withDescription("Signs in so many users, and prints their tokens as one line of JSON."))
 }, run).pipe(Command.withDescription("Everything on one machine, with nothing to configure. All FJMCP_ settings but the four required ones apply."))
+
+/** `words`: what follows the command's name. */
+export const runDemo = (words: ReadonlyArray<string>) =>
+  Command.run(demoCommand, { name: programName, version })([...process.argv.slice(0, 2), ...words]).pipe(Effect.provide(NodeContext.layer))

@@ -1,4 +1,3 @@
-import { Command } from "@effect/cli"
 import { Effect, Either, Layer, RuntimeFlags, RuntimeFlagsPatch } from "effect"
 import { AppConfigLive, readSettings } from "../layers/AppConfigLive.ts"
 import { LoggingLive } from "../layers/LoggingLive.ts"
@@ -49,7 +48,3 @@ export const runServe = <Out, E extends StartupError>(
       Effect.withRuntimeFlagsPatch(RuntimeFlagsPatch.disable(RuntimeFlags.RuntimeMetrics))
     )
   })
-
-/** The command `serve`. Its flags are read by `parseFlags`, not by the library, which is given the command's name alone. */
-export const serveCommand = <Out, E extends StartupError>(words: ReadonlyArray<string>, broker: Layer.Layer<Out, E, AppConfig>) =>
-  Command.make("serve", {}, () => runServe(words, process.env, broker))
