@@ -21,7 +21,8 @@
           fjmcp-broker = packageIn pkgs;
           image = pkgs.callPackage ./nix/image.nix {
             inherit (own) fjmcp-broker;
-            inherit (pkgs) forgejo-mcp;
+            # Older ones have tools that read files of the host.
+            forgejo-mcp = if lib.versionOlder pkgs.forgejo-mcp.version "2.34.0" then null else pkgs.forgejo-mcp;
           };
         }
       );

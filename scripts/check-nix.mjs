@@ -35,7 +35,7 @@ const problemsAt = (folder) => {
 const documented = (folder, text, options) =>
   [...text.matchAll(/^```nix\n(.*?)^```$/gms)].flatMap(([, block]) => {
     const file = join(folder, "documented.nix")
-    writeFileSync(file, block.startsWith("services.") ? `{ config, lib, pkgs, ... }: {\n${block}}` : block)
+    writeFileSync(file, block)
     const { status, stderr } = nix("nix-instantiate", ["--parse", file])
     rmSync(file)
     const [, set = ""] = /services\.fjmcp-broker = \{\n(.*?)^ {2}\};/ms.exec(block) ?? []

@@ -15,8 +15,8 @@ const must = (command, args) => {
   return stdout
 }
 
-/** The commands of a document that are marked with `<!-- run -->`, in order. */
-const blocksOf = (text) => [...text.matchAll(/^<!-- run -->\n```\w+\n(.*?)^```$/gms)].map(([, commands]) => commands)
+/** The commands of a document that are marked with `<!-- run by check-units.mjs --live -->`, in order. */
+const blocksOf = (text) => [...text.matchAll(/^<!-- run by check-units.mjs --live -->\n```\w+\n(.*?)^```$/gms)].map(([, commands]) => commands)
 
 /** As `npm install --global` lays it out. The native module is the one that was built for the Node that runs this. */
 const install = async (at) => {
@@ -73,6 +73,7 @@ export const live = async () => {
     }
   } finally {
     spawnSync("umount", [join(folder, "storage", "overlay")])
-    rmSync(folder, { recursive: true, force: true })
+    // podman puts things away for a moment after its container has ended.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 300 })
   }
 }
