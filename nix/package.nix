@@ -23,7 +23,7 @@ stdenv.mkDerivation {
     fileset = lib.fileset.unions [
       ../src
       ../demo
-      ../scripts/build.mjs
+      ../scripts
       ../package.json
       ../tsconfig.json
       ../LICENSE

@@ -3,13 +3,13 @@
 // must fail. `--build` builds and runs the package in Nix's sandbox besides (three minutes), `--write` writes settings.json and
 // the hashes. docs/deploy/nixos.md says what this does not show.
 import { execFile, spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { ensureDependencies, root } from "./ensure.mjs"
 import { mutations } from "./nix/mutations.mjs"
-import { copyTree, ensureNix, evaluate, files, nix } from "./nix/nix.mjs"
+import { copyTree, ensureNix, evaluate, files, nix, sources } from "./nix/nix.mjs"
 import { problemsIn, unitOf } from "./nix/problems.mjs"
 import { settingsJson } from "./nix/settings-json.mjs"
 import { report } from "./units/report.mjs"
@@ -81,6 +81,27 @@ const evaluation = (folder) => {
   }
 }
 
+/** Whether the program can be bundled from the files that the package names: a new import may lead out of them. */
+const bundles = (folder) => {
+  const { copy, problem } = sources(folder)
+  if (copy === undefined) return [problem]
+  try {
+    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"))
+    const { status, stderr } = spawnSync(process.execPath, ["scripts/build.mjs"], { cwd: copy, encoding: "utf8", env: { ...process.env, FJMCP_REVISION: "check" } })
+    return status === 0 ? [] : [stderr]
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+}
+
+const bundling = (folder) => {
+  const file = "nix/package.nix"
+  verdict("the files that the package names are all that the bundle needs", bundles(folder))
+  writeFileSync(join(folder, file), inRoot(file).replace("      ../demo\n", ""))
+  verdict("with a folder less they are not", bundles(folder).some((problem) => problem.includes("demo/")) ? [] : ["the bundle was made"])
+  writeFileSync(join(folder, file), inRoot(file))
+}
+
 /** With Nix's own commands, on a flake that is no clone. */
 const flake = (folder) => {
   const stub = ["--offline", "--no-write-lock-file", "--override-input", "nixpkgs", `path:${folder}/nix/tests/stub`]
@@ -127,6 +148,7 @@ if (ensureNix()) {
   const folder = copyTree(files())
   try {
     evaluation(folder)
+    bundling(folder)
     flake(folder)
     await hashes()
     if (process.argv.includes("--build")) {

@@ -50,6 +50,8 @@ in
   devShells = paths self.devShells;
   formatter = builtins.mapAttrs (_: drv: drv.drvPath) self.formatter;
   overlay = (self.overlays.default (pkgs // { fjmcp-broker = null; }) pkgs).fjmcp-broker.drvPath;
+  # Into the store with `-A sources`, unless only looked at.
+  sources = "${self.packages.x86_64-linux.fjmcp-broker.src}";
   hashes = builtins.mapAttrs (_: own: own.fjmcp-broker.nodeModules.outputHash) self.packages;
 
   options = builtins.attrNames (system { }).options.services.fjmcp-broker;

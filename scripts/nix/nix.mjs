@@ -43,6 +43,15 @@ export const copyTree = (paths) => {
 
 const checkFile = "nix/tests/check.nix"
 
+/** The files from which the flake in `folder` bundles the program, as a folder that can be written to; or Nix's message. */
+export const sources = (folder) => {
+  const { status, stderr, stdout } = nix("nix-instantiate", ["--eval", "--read-write-mode", "--json", join(folder, checkFile), "--arg", "root", folder, "-A", "sources"])
+  if (status !== 0) return { problem: stderr.trim() }
+  const copy = mkdtempSync(join(tmpdir(), "fjmcp-sources-"))
+  const copied = spawnSync("sh", ["-c", 'cp -r "$1"/. "$2" && chmod -R u+w "$2"', "sh", JSON.parse(stdout), copy], { encoding: "utf8" })
+  return copied.status === 0 ? { copy } : { problem: copied.stderr }
+}
+
 /** All outputs of the flake in `folder`, with the stub in place of nixpkgs; or Nix's message. */
 export const evaluate = (folder) => {
   const { status, stderr, stdout } = nix("nix-instantiate", ["--readonly-mode", "--eval", "--strict", "--json", checkFile, "--arg", "root", folder], { cwd: folder })
