@@ -64,6 +64,8 @@ describeInBrowser("a page that is an MCP client", () => {
         const simple = await page.evaluate((url) => fetch(url, { method: "POST", body: "{}" }).then(() => "read", String), settings.mcpUrl)
         assert.strictEqual(simple, "TypeError: Failed to fetch")
       })
+      // An answer does not wait for its line in the log.
+      yield* daemon.untilLogged("http.request", ({ method, path, status }) => method === "POST" && path === "/mcp" && status === 403)
       const requests = daemon.log.filter(({ event, path }) => event === "http.request" && path === "/mcp")
       assert.deepStrictEqual(requests.slice(-2).map(({ method, status }) => [method, status]), [["OPTIONS", 403], ["POST", 403]])
       assert.lengthOf(daemon.log.filter(({ event }) => event === "session.opened"), 1)
