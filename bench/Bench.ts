@@ -17,20 +17,43 @@ import type { Places } from "./Target.ts"
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-const { values } = parseArgs({
-  options: {
-    scenario: { type: "string", default: Object.keys(scenarios).join(",") },
-    seconds: { type: "string", default: "5" },
-    rounds: { type: "string", default: "3" },
-    json: { type: "string" },
-    guard: { type: "boolean", default: false },
-    packages: { type: "string" }
-  }
-})
+const usage = `npm run bench -- [--scenario NAME,...] [--seconds N] [--rounds N] [--peers] [--json FILE] | --guard
+
+  --scenario  ${Object.keys(scenarios).join(", ")}; all unless told
+  --seconds   of one round on one target, 1 to 60; 5 unless told
+  --rounds    1 to 20; 3 unless told
+  --peers     mcp-proxy and supergateway too; they are installed into a folder of their own
+  --json      writes the figures there, too
+  --guard     only says whether a call has become too dear, as CI does: exit code 1 where it has
+`
 
 const wrong = (sentence: string): never => {
-  console.error(sentence)
+  console.error(`${sentence}\n\n${usage}`)
   process.exit(2)
+}
+
+const options = {
+  scenario: { type: "string", default: Object.keys(scenarios).join(",") },
+  seconds: { type: "string", default: "5" },
+  rounds: { type: "string", default: "3" },
+  json: { type: "string" },
+  guard: { type: "boolean", default: false },
+  packages: { type: "string" },
+  help: { type: "boolean", default: false }
+} as const
+
+const read = () => {
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    return wrong(error instanceof Error ? error.message : String(error))
+  }
+}
+
+const values = read()
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
 }
 
 const number = (flag: "rounds" | "seconds", max: number): number => {

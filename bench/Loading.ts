@@ -9,7 +9,7 @@ import { type Places, startFloor, startPeers, type Target } from "./Target.ts"
 
 const users = 8
 /** Before the first round, so that the code is compiled. */
-const warmSeconds = 1
+const warmSeconds = 2
 /** An access line is longer. */
 const leastLogged = 60
 

@@ -20,16 +20,17 @@ export const scrubber = (secrets: ReadonlyArray<string>): (text: string) => stri
   const sorted = longestFirst(secrets)
   const plain = longestFirst(sorted.flatMap((secret) => secret.length < minInBase64 ? [secret] : [secret, ...base64Parts(secret)]))
   const escape = anyEscapeIn(sorted)
-  const escaped = sorted.flatMap(evenParts).map((secret) => ({
+  let made: ReadonlyArray<{ readonly pattern: RegExp; readonly eatsAll: boolean }> | undefined
+  // Long, and hardly ever used: only where somebody escapes what nobody needs to escape.
+  const escaped = () => made ??= sorted.flatMap(evenParts).map((secret) => ({
     pattern: anySpelling(secret),
     // Here the backslashes of the text before cannot be told from the secret's.
     eatsAll: secret.startsWith("\\") || secret.startsWith("\"")
   }))
   return (text) => {
     const scrubbed = plain.reduce((rest, secret) => rest.includes(secret) ? rest.replaceAll(secret, REPLACEMENT) : rest, text)
-    // The long patterns are compiled only where somebody escapes what nobody needs to escape.
     if (!escape.test(scrubbed)) return scrubbed
-    return escaped.reduce(
+    return escaped().reduce(
       (rest, { eatsAll, pattern }) => rest.replace(pattern, (found) => (eatsAll ? "" : literalBackslashes(found)) + REPLACEMENT),
       scrubbed
     )
