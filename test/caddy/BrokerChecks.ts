@@ -41,7 +41,7 @@ export const stopBroker = async (broker: ChildProcess): Promise<void> => {
   if (broker.exitCode !== null) return
   const ended = new Promise((resolve) => broker.once("exit", resolve))
   broker.kill("SIGTERM")
-  await Promise.race([ended, sleep(10_000)])
+  await Promise.race([ended, sleep(10_000, undefined, { ref: false })])
   broker.kill("SIGKILL")
 }
 

@@ -91,7 +91,7 @@ export const withCaddy = async <A>(
     return await use(`https://localhost:${port}`)
   } finally {
     program.kill("SIGTERM")
-    const timer = setTimeout(() => program.kill("SIGKILL"), 3_000)
+    const timer = setTimeout(() => program.kill("SIGKILL"), 1_000)
     await ended
     clearTimeout(timer)
     running.delete(program)
