@@ -1,6 +1,6 @@
 // Bundles the daemon and the stand-in child into dist/. Native modules stay outside the bundle.
 import { execFileSync } from "node:child_process"
-import { chmodSync, readFileSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs"
 import { build } from "esbuild"
 import { moduleByModule } from "./module-by-module.mjs"
 
@@ -8,8 +8,11 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8"))
 
 const revision = () => {
   if (process.env.FJMCP_REVISION) return process.env.FJMCP_REVISION
+  const git = (...args) => execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
   try {
-    return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim()
+    // Sources without a history of their own may lie in somebody else's repository.
+    if (realpathSync(git("rev-parse", "--show-toplevel")) !== realpathSync(".")) return "unknown"
+    return git("rev-parse", "--short=12", "HEAD") + (git("status", "--porcelain", "--untracked-files=no") === "" ? "" : "-changed")
   } catch {
     return "unknown"
   }

@@ -3,6 +3,7 @@ import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import { CommandFailed, complain, exitCodeOf, print } from "./cli/CommandFailed.ts"
 import { commands, demoHelp, programName, rootHelp, serveHelp, versionText } from "./cli/Help.ts"
+import { nativeModuleLoads } from "./cli/NativeModule.ts"
 import { runServe } from "./cli/serve.ts"
 import { nearest } from "./domain/Nearest.ts"
 import { BrokerLive } from "./layers/Broker.ts"
@@ -23,6 +24,7 @@ const main = Effect.gen(function*() {
     return yield* new CommandFailed({ code: 2 })
   }
   if (has("--help", "-h")) return yield* print(name === "serve" ? serveHelp : demoHelp)
+  yield* nativeModuleLoads
   if (name === "serve") return yield* runServe(rest, process.env, BrokerLive)
   // The demo and what reads its flags are not in the memory of a broker that serves.
   const { runDemo } = yield* Effect.promise(() => import("./cli/demo.ts"))
