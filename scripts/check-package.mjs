@@ -38,7 +38,7 @@ const native = join("better-sqlite3", "build", "Release", "better_sqlite3.node")
 let tarball = ""
 
 await check("npm pack in a clean clone builds first", () => {
-  git("clone", "--quiet", "--no-hardlinks", root, clone)
+  git("-c", "advice.detachedHead=false", "clone", "--quiet", root, clone)
   // What is installed there is what its lock names: ensure.mjs looks. Two minutes of npm ci otherwise.
   symlinkSync(join(root, "node_modules"), join(clone, "node_modules"))
   const packed = well(clone, "npm", "pack", "--silent", "--pack-destination", folder).trim().split("\n").at(-1)

@@ -12,13 +12,13 @@ describe("the npm package", () => {
   it("holds the built program, the documents and what a service needs, and nothing else", () => {
     const [{ files }] = JSON.parse(run("npm", "pack", "--dry-run", "--json", "--ignore-scripts")) as [{ files: ReadonlyArray<{ path: string }> }]
     const documents = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "docs").trim().split("\n")
-    const chunks = readdirSync(join(root, "dist", "chunks")).map((name) => `dist/chunks/${name}`)
-    for (const name of chunks) assert.match(name, /^dist\/chunks\/[\w-]+\.js$/)
+    const built = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })
+    for (const name of built) assert.match(name, /^(main|demo-child|(chunk|demo)-[A-Z0-9]{8})\.js$/)
     assert.deepStrictEqual(
       files.map(({ path }) => path).sort(),
       [
         "CHANGELOG.md", "LICENSE", "README.md", "package.json",
-        "dist/main.js", "dist/demo-child.js", ...chunks,
+        ...built.map((name) => `dist/${name}`),
         "deploy/caddy/Caddyfile",
         "deploy/quadlet/fjmcp-broker.container", "deploy/quadlet/fjmcp-broker.volume",
         "deploy/systemd/fjmcp-broker.env", "deploy/systemd/fjmcp-broker.service",
