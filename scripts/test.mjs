@@ -1,8 +1,8 @@
 // `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
-// Arguments go to vitest. Where CI is set, a soak of 45 seconds, the conformance suites and clients from the registry follow.
-// The last line is `N passed, N failed, N skipped`: tests, scenarios and clients' checks, plus one each for types, lint, build
-// and soak.
-import { spawnSync } from "node:child_process"
+// Arguments go to vitest. Where CI is set, a soak of 45 seconds, the conformance suites, clients from the registry and the checks
+// of what we ship (scripts/check-*.mjs) follow. The last line is `N passed, N failed, N skipped`: tests, scenarios, what clients
+// and checks did, plus one each for types, lint, build and soak.
+import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -17,9 +17,10 @@ const node = (script, ...args) =>
   spawnSync(process.execPath, [join(root, "node_modules", script), ...args], { cwd: root, stdio: "inherit" }).status === 0
 
 const step = (name, run) => {
+  const begin = Date.now()
   const well = run()
   count[well ? "passed" : "failed"] += 1
-  console.log(`${well ? "ok" : "FAILED"}  ${name}`)
+  console.log(`${well ? "ok" : "FAILED"}  ${name} (${Math.round((Date.now() - begin) / 1000)} s)`)
 }
 
 step("types", () => node("typescript/bin/tsc", "--noEmit"))
@@ -47,20 +48,37 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Runs a script whose last line is `N passed, N failed`, and adds those. */
-const counting = (script) => {
-  const { status, stdout } = spawnSync(process.execPath, [join(root, "scripts", script)], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 2 ** 26 })
+/** Adds what a script said in its last line, `N passed, N failed` and perhaps `, N skipped`. */
+const add = ({ code, seconds, script, stdout }) => {
   process.stdout.write(stdout)
-  const [, passed = 0, failed = 0] = /(\d+) passed, (\d+) failed\n$/.exec(stdout) ?? []
+  const [, passed = 0, failed = 0, skipped = 0] = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n$/.exec(stdout) ?? []
   count.passed += Number(passed)
   // Who ends badly has a failure, also without such a line.
-  count.failed += status === 0 ? Number(failed) : Math.max(1, Number(failed))
+  count.failed += code === 0 && passed !== 0 ? Number(failed) : Math.max(1, Number(failed))
+  count.skipped += Number(skipped)
+  console.log(`${script}: ${seconds} s\n`)
+}
+
+/** Runs scripts one after the other; what each says comes at its end, so that those of two lanes do not mix. */
+const lane = async (...scripts) => {
+  for (const script of scripts) {
+    const begin = Date.now()
+    const program = spawn(process.execPath, [join(root, "scripts", script)], { cwd: root, stdio: ["ignore", "pipe", "inherit"] })
+    let stdout = ""
+    program.stdout.setEncoding("utf8").on("data", (text) => (stdout += text))
+    const code = await new Promise((resolve) => program.once("error", () => resolve(1)).once("close", resolve))
+    add({ code, script, seconds: Math.round((Date.now() - begin) / 1000), stdout })
+  }
 }
 
 if (process.env.CI !== undefined && process.argv.length === 2) {
   step("soak", () => spawnSync(process.execPath, [join(root, "scripts", "soak.mjs"), "--seconds", "45"], { cwd: root, stdio: "inherit" }).status === 0)
-  counting("conformance.mjs")
-  counting("clients.mjs")
+  await lane("conformance.mjs", "clients.mjs")
+  // The image takes minutes of one core, most of them for a compiler.
+  await Promise.all([
+    lane("check-image.mjs"),
+    lane("check-caddy.mjs", "check-package.mjs", "check-docs.mjs", "check-units.mjs", "check-nix.mjs")
+  ])
 }
 
 console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
