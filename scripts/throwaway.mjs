@@ -5,11 +5,14 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { root } from "./ensure.mjs"
 
+const apart = ["--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child"]
+
 /** Why commands cannot be run so here; nothing where they can. */
 export const obstacle = () => {
   if (process.platform !== "linux" || process.getuid() !== 0) return "only root on Linux can mount a throwaway copy of the file system"
   const missing = ["unshare", "mount", "chroot", "ip", "curl"].filter((name) => spawnSync("which", [name]).status !== 0)
-  return missing.length === 0 ? undefined : `${missing.join(", ")} missing: apt-get install util-linux iproute2 curl`
+  if (missing.length > 0) return `${missing.join(", ")} missing: apt-get install util-linux iproute2 curl`
+  return spawnSync("unshare", [...apart, "--", "mount", "-t", "tmpfs", "none", "/mnt"]).status === 0 ? undefined : "root may not mount anything in here"
 }
 
 /** Run by sh inside its own mounts, processes and network: this machine's files, with every change in memory. */
@@ -39,7 +42,7 @@ export const runThrowaway = async (script, seconds) => {
   try {
     const program = spawn(
       "unshare",
-      ["--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "--", "sh", "-c", enter, "sh", folder, root, script],
+      [...apart, "--", "sh", "-c", enter, "sh", folder, root, script],
       { stdio: ["ignore", "pipe", "pipe", "pipe"], env: { PATH: process.env.PATH, LANG: "C.UTF-8", HOME: "/root", USER: "root" } }
     )
     let output = ""
