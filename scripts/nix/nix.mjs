@@ -1,6 +1,6 @@
 // Nix for checks: no network but for what asks for it, no daemon, no settings or channels of the machine.
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { root } from "../ensure.mjs"
@@ -49,7 +49,9 @@ export const sources = (folder) => {
   if (status !== 0) return { problem: stderr.trim() }
   const copy = mkdtempSync(join(tmpdir(), "fjmcp-sources-"))
   const copied = spawnSync("sh", ["-c", 'cp -r "$1"/. "$2" && chmod -R u+w "$2"', "sh", JSON.parse(stdout), copy], { encoding: "utf8" })
-  return copied.status === 0 ? { copy } : { problem: copied.stderr }
+  if (copied.status === 0) return { copy }
+  rmSync(copy, { recursive: true, force: true })
+  return { problem: copied.stderr }
 }
 
 /** All outputs of the flake in `folder`, with the stub in place of nixpkgs; or Nix's message. */
