@@ -9,7 +9,9 @@
 //   <!-- check: run -->                         it is run: bash -eu -o pipefail, exit code 0
 //   <!-- check: run, needs podman jq -->        the same, skipped aloud where a program is missing
 //   <!-- check: start http://127.0.0.1:8080/healthz -->   it starts a server in its last command: within 30 seconds the address
-//                                               answers 200; at the end of the document it is sent SIGTERM and must end
+//                                               answers 200; at the next such block, or the document's end, it is sent SIGTERM
+//                                               and must end
+//   <!-- check: start URL, after COMMAND -->    COMMAND makes what the reader is taken to have, and is not shown; also with run
 //   <!-- check: parse -->                       it cannot be run here; as without a mark, but somebody has thought about it
 //
 // The marked blocks of a document are run in their order in one shell, as root, in the folder of the repository with node_modules
@@ -23,7 +25,7 @@ import { anchorsOf, blocksOf, documents, linksOf } from "./markdown.mjs"
 import { expect, tally } from "./tally.mjs"
 import { obstacle, runThrowaway } from "./throwaway.mjs"
 
-const marks = /^(parse|run|run, needs [\w. -]+|start https?:\/\/\S+)$/
+const marks = /^(parse|(run|start https?:\/\/[^\s,]+)(, needs [\w. -]+)?(, after .+)?)$/
 const isRun = (block) => block.mark !== undefined && block.mark !== "parse"
 const isShell = ({ language }) => ["sh", "bash", "shell"].includes(language)
 const has = (program) => spawnSync("which", [program]).status === 0
@@ -74,28 +76,34 @@ const blockProblems = (block) => {
   return wrongMark
 }
 
+const stopServer = `
+if [ -n "$server" ]; then
+  echo "begin stop:$began" >&3
+  kill -TERM -- "-$server"
+  for _ in $(seq 150); do if ! kill -0 "$server" 2>/dev/null; then break; fi; sleep 0.2; done
+  if kill -0 "$server" 2>/dev/null; then echo "the server goes on after SIGTERM"; exit 1; fi
+  echo "well stop:$began" >&3
+  server=
+fi
+`
+
 /** One script of all blocks; each says on descriptor 3 that it begins and that it went well. */
 const scriptOf = (blocks) => `
 set -eu -o pipefail
-servers=
+server=
 ${blocks.map(({ line, mark, text }) => {
-  const url = /^start (\S+)$/.exec(mark)?.[1]
+  const url = /^start ([^\s,]+)/.exec(mark)?.[1]
+  const before = /, after (.+)$/.exec(mark)?.[1] ?? ":"
+  const begin = `${url === undefined ? "" : stopServer}echo begin ${line} >&3\n${before}\n`
   const body = url === undefined ? text : `set -m
 ( exec 3>&-
-${text}) & servers="$servers $!:${line}"
+${text}) & server=$! began=${line}
 set +m
-for _ in $(seq 150); do if curl -fsSo /dev/null --max-time 2 ${url} 2>/dev/null; then break; fi; kill -0 $! || exit 1; sleep 0.2; done
+for _ in $(seq 150); do if curl -fsSo /dev/null --max-time 2 ${url} 2>/dev/null; then break; fi; kill -0 "$server" || exit 1; sleep 0.2; done
 curl -fsSo /dev/null --max-time 2 ${url}
 `
-  return `echo begin ${line} >&3\n${body}\necho well ${line} >&3\n`
-}).join("")}
-for server in $servers; do
-  echo begin stop:\${server#*:} >&3
-  kill -TERM -- -\${server%:*}
-  for _ in $(seq 150); do if ! kill -0 \${server%:*} 2>/dev/null; then break; fi; sleep 0.2; done
-  if kill -0 \${server%:*} 2>/dev/null; then echo "the server goes on after SIGTERM"; exit 1; fi
-  echo well stop:\${server#*:} >&3
-done
+  return `${begin}${body}\necho well ${line} >&3\n`
+}).join("")}${stopServer}
 `
 
 const { check, end, skip } = tally()
@@ -116,7 +124,7 @@ for (const { name, text } of all) {
   const marked = blocksOf(text).filter((block) => isShell(block) && isRun(block) && marks.test(block.mark))
   const runnable = []
   for (const block of marked) {
-    const missing = (/needs (.*)$/.exec(block.mark)?.[1] ?? "").split(/[ ,]+/).filter((program) => program !== "" && !has(program))
+    const missing = (/, needs ([\w. -]+)/.exec(block.mark)?.[1] ?? "").split(/[ ,]+/).filter((program) => program !== "" && !has(program))
     if (cannot !== undefined) skip(`${name}, line ${block.line}`, cannot)
     else if (missing.length > 0) skip(`${name}, line ${block.line}`, `${missing.join(", ")} missing`)
     else runnable.push(block)
@@ -125,7 +133,7 @@ for (const { name, text } of all) {
   ensureDependencies()
   ensureBuilt()
   const { code, output, report } = await runThrowaway(scriptOf(runnable), 120)
-  const wanted = [...runnable.map(({ line }) => `${line}`), ...runnable.filter(({ mark }) => mark.startsWith("start")).map(({ line }) => `stop:${line}`)]
+  const wanted = runnable.flatMap(({ line, mark }) => mark.startsWith("start") ? [`${line}`, `stop:${line}`] : [`${line}`])
   let isReached = true
   for (const step of wanted) {
     const label = step.startsWith("stop:") ? `line ${step.slice(5)}, the server ends when it is told to` : `line ${step}`
