@@ -9,7 +9,7 @@ export const authenticate = (grants: Grants["Type"], authorization: string | und
   const bearer = /^bearer +([^ ]+) *$/i.exec(authorization ?? "")?.[1]
   return bearer === undefined
     ? Effect.fail(new Unauthorized({ why: "missing" }))
-    : Effect.mapError(grants.verify(Redacted.make(bearer)), () => new Unauthorized({ why: "invalid_token" }))
+    : Effect.catchAll(grants.verify(Redacted.make(bearer)), () => new Unauthorized({ why: "invalid_token" }))
 }
 
 /** The `WWW-Authenticate` challenge (RFC 6750, RFC 9728 section 5.1): clients find the authorization server through it. */

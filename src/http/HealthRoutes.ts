@@ -49,7 +49,7 @@ export const HealthRoutes = HttpLayerRouter.use((router) =>
       "GET",
       "/readyz",
       Effect.gen(function*() {
-        const checks = { store: yield* store, forgejo: yield* forgejo, child: yield* child, draining: yield* draining.isDraining }
+        const checks = { store: yield* store, forgejo: yield* forgejo, child: yield* child, draining: draining.isDraining() }
         const ready = checks.store === "ok" && checks.forgejo === "ok" && checks.child === "ok" && !checks.draining
         return yield* HttpServerResponse.json({ status: ready ? "ready" : "not ready", checks }, { status: ready ? 200 : 503, headers })
       })

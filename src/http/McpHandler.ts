@@ -65,11 +65,9 @@ export const makeMcpHandler = Effect.gen(function*() {
   const handle = (request: IncomingMessage, headers: McpHeaders): Answering => {
     const { method } = request
     if (method !== "POST" && method !== "DELETE" && method !== "GET") return methodNotAllowed("The MCP endpoint takes POST, GET and DELETE.")
-    const signedIn = Effect.mapError(authenticate(grants, headers.authorization), unauthorized)
-    return Effect.flatMap(draining.isDraining, (isDraining): Answering =>
-      isDraining
-        ? restarting(undefined)
-        : Effect.flatMap(signedIn, (grant) => method === "POST" ? post(grant, request) : method === "GET" ? stream(grant, headers) : end(grant, headers)))
+    if (draining.isDraining()) return restarting(undefined)
+    return Effect.flatMap(Effect.catchAll(authenticate(grants, headers.authorization), unauthorized), (grant) =>
+      method === "POST" ? post(grant, request) : method === "GET" ? stream(grant, headers) : end(grant, headers))
   }
 
   return (request: IncomingMessage): Answering => {

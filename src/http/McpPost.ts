@@ -1,5 +1,5 @@
 import type { Scope } from "effect"
-import { Effect, Redacted } from "effect"
+import { Effect, Either, Redacted } from "effect"
 import type { IncomingMessage } from "node:http"
 import type { Batch } from "../domain/Batch.ts"
 import { batchVersion } from "../domain/Batch.ts"
@@ -80,7 +80,7 @@ export const makePost = Effect.gen(function*() {
   const onMessage = (message: Message, ways: Ways<Call>, accept: Accepted): Effect.Effect<Waiting, Failure | McpRefusal> => {
     switch (message._tag) {
       case "Request":
-        return Effect.map(ways.call(message), ({ call, opened }) => waitFor(call, accept, opened))
+        return Effect.map(ways.call(message), (made) => waitFor(made.call, accept, made.opened))
       case "Response":
         return Effect.as(ways.respond(message), acceptedEmpty)
       case "Notification":
@@ -115,19 +115,17 @@ export const makePost = Effect.gen(function*() {
   const route = (grant: Grant, headers: McpHeaders, { accept, message }: Posted): Posting => {
     const params = message._tag === "Request" || message._tag === "Notification" ? message.params : undefined
     if (message._tag !== "Batch" && isModern(params, headers["mcp-protocol-version"]?.trim())) return onModern(grant, message, headers, accept)
+    const version = versionOf(headers)
+    if (Either.isLeft(version)) return version.left
     const id = message._tag === "Request" || message._tag === "Response" ? message.id : undefined
-    return Effect.flatMap(versionOf(headers), (version): Posting => {
-      if (message._tag === "Request" && message.method === "initialize") {
-        return Effect.mapError(initialize(grant, message, accept), (failure) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id))
-      }
-      const sessionId = headers["mcp-session-id"]
-      if (sessionId === undefined && config.sessionless === "reject") {
-        return refuseMessage("Send the Mcp-Session-Id that initialize was answered with.", id)
-      }
-      if (message._tag === "Batch") return onBatch(grant, sessionId, version, message, accept)
-      const ways = waysOf(grant, sessionId, version, accept.sse)
-      return Effect.mapError(onMessage(message, ways, accept), (failure) => ways.refuse(failure, id))
-    })
+    const refused = (failure: Failure | McpRefusal) => failure._tag === "McpRefusal" ? failure : refuse(config, failure, id)
+    if (message._tag === "Request" && message.method === "initialize") return Effect.catchAll(initialize(grant, message, accept), refused)
+    const sessionId = headers["mcp-session-id"]
+    if (sessionId === undefined && config.sessionless === "reject") {
+      return refuseMessage("Send the Mcp-Session-Id that initialize was answered with.", id)
+    }
+    if (message._tag === "Batch") return onBatch(grant, sessionId, version.right, message, accept)
+    return Effect.catchAll(onMessage(message, waysOf(grant, sessionId, version.right, accept.sse), accept), refused)
   }
 
   return (grant: Grant, request: IncomingMessage): Effect.Effect<McpAnswer, McpRefusal, Scope.Scope> =>

@@ -16,9 +16,9 @@ const beginningOf = ({ primer }: EventStream): string => primer === undefined ? 
  * session or daemon has ended it, or a newer one has taken its place; while the daemon is stopping (`isStopping`) that of
  * others is, too, where the client understands it. `write` waits while the client reads more slowly than events come.
  */
-export const writeEvents = (stream: EventStream, isStopping: Effect.Effect<boolean>, write: (text: string) => Effect.Effect<void>): Effect.Effect<void> => {
-  const lastWord = Effect.flatMap(isStopping, (isStopping) =>
-    stream.isStanding || (isStopping && stream.primer !== undefined) ? write(`retry: ${comeBackAfter}\n\n`) : Effect.void)
+export const writeEvents = (stream: EventStream, isStopping: () => boolean, write: (text: string) => Effect.Effect<void>): Effect.Effect<void> => {
+  const lastWord = Effect.suspend(() =>
+    stream.isStanding || (isStopping() && stream.primer !== undefined) ? write(`retry: ${comeBackAfter}\n\n`) : Effect.void)
   // What came is on its way before the next is waited for.
   const rest: Effect.Effect<void> = Effect.flatMap(stream.take, (events) => {
     const text = events.length === 0 ? ": keep-alive\n\n" : events.map(encode).join("")

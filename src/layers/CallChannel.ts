@@ -10,7 +10,7 @@ export const maxWaiting = 1024 * 1024
 export class CallChannel implements CallSink {
   readonly isStreamed: boolean
   readonly ownsAsks = false
-  private events: Array<CallEvent> = []
+  protected events: Array<CallEvent> = []
   private waiting = 0
   private waiter: ((resumed: Effect.Effect<void>) => void) | undefined
   private elsewhere: ((line: string, final: boolean) => boolean) | undefined
@@ -54,10 +54,6 @@ export class CallChannel implements CallSink {
     return Effect.suspend(() => this.events.length === 0 ? Effect.zipRight(this.wait, this.take) : Effect.succeed(this.taken()))
   }
 
-  /** The same; but gives nothing once it is nudged while it waits. */
-  protected get takeOrNudged(): Effect.Effect<ReadonlyArray<CallEvent>> {
-    return Effect.suspend(() => this.events.length === 0 ? Effect.map(this.wait, () => this.taken()) : Effect.succeed(this.taken()))
-  }
 
   protected nudge(): void {
     const { waiter } = this
@@ -72,13 +68,13 @@ export class CallChannel implements CallSink {
   }
 
   /** One taker at a time. One that was interrupted is left behind, and its place is taken by the next. */
-  private get wait(): Effect.Effect<void> {
+  protected get wait(): Effect.Effect<void> {
     return Effect.async((resume) => {
       this.waiter = resume
     })
   }
 
-  private taken(): ReadonlyArray<CallEvent> {
+  protected taken(): ReadonlyArray<CallEvent> {
     const taken = this.events
     this.events = []
     this.waiting = 0

@@ -217,9 +217,9 @@ export const makeChildAsks = (options: AskingOptions & {
       }),
     /** The session's own stream has opened: what waited for one goes there, as much as may wait for its reader. */
     onStream: (): void => void (waiting = waiting.filter(({ line }) => !publish(line))),
-    /** A call has begun whose stream can take what waited for one. */
-    onCall: (call: InFlightCall): Effect.Effect<void> => {
-      if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return Effect.void
+    /** A call has begun whose stream can take what waited for one; nothing where nothing does. */
+    onCall: (call: InFlightCall): Effect.Effect<void> | undefined => {
+      if (phase !== "serving" || !call.sink.isStreamed || waiting.length === 0 || calls.get(call.id) !== call) return undefined
       return Effect.forEach(takeWaiting(), (ask) => toCall(ask, call), { discard: true })
     },
     /** Another child takes over: what belongs to no call is asked no longer. */

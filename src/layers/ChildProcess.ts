@@ -82,7 +82,6 @@ const killGroup = (child: Process, signal: NodeJS.Signals) =>
 export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnFailed, Scope.Scope> =>
   Effect.gen(function*() {
     const exited = yield* Deferred.make<ChildGone>()
-    const lines = new LineQueue<ChildGone>()
     const process = yield* Effect.acquireRelease(
       Effect.tap(start(request), (child) =>
         Effect.sync(() => {
@@ -113,6 +112,10 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     const tooLong = `is longer than ${request.maxLine} bytes`
     const tooMany = `has more than ${maxContainers} objects and lists`
     let untaken = 0
+    const lines = new LineQueue<ChildGone>((taken) => {
+      for (const line of taken) untaken -= costOf(line)
+      if (untaken <= maxUntaken && process.stdout.isPaused()) process.stdout.resume()
+    })
     const out = new LineSplitter(request.maxLine, (head, tail) => drop(head, tail, tooLong, ", or have the operator raise MAX_LINE"))
     const offer = (read: ReadonlyArray<string>) => {
       for (const line of read) {
@@ -186,11 +189,7 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
           process.stdin.write(`${line}\n`)
           return Effect.void
         }),
-      takeLines: Effect.map(lines.takeAll, (taken) => {
-        for (const line of taken) untaken -= costOf(line)
-        if (untaken <= maxUntaken && process.stdout.isPaused()) process.stdout.resume()
-        return taken
-      })
+      takeLines: lines.takeAll
     }
   })
 

@@ -1,7 +1,12 @@
-import { Effect, Layer, Ref } from "effect"
+import { Effect, Layer } from "effect"
 import { Draining } from "../services/Draining.ts"
 
-export const DrainingLive = Layer.effect(
-  Draining,
-  Effect.map(Ref.make(false), (draining) => Draining.of({ isDraining: Ref.get(draining), begin: Ref.set(draining, true) }))
-)
+export const DrainingLive = Layer.sync(Draining, () => {
+  let hasBegun = false
+  return Draining.of({
+    isDraining: () => hasBegun,
+    begin: Effect.sync(() => {
+      hasBegun = true
+    })
+  })
+})

@@ -76,7 +76,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         call.deadline?.stop()
         const answered = Effect.suspend(() => {
           call.sink.complete(line)
-          return lookIfDrained
+          return isRetired ? lookIfDrained : Effect.void
         })
         const whatFollows = call.sink.ownsAsks ? Effect.zipRight(asks.refuseOf(call), answered) : answered
         // What an answer brings about is settled before anybody sees it; and whatever comes of that, it is seen.
@@ -212,7 +212,10 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
           return Effect.matchEffect(child.send(line), {
             onFailure: ({ _tag }) => _tag === "ChildGone" ? Effect.as(fail(call, lost), false) : Effect.as(fail(call, stalled), true),
             // A pipe may take a line although its reader has just gone.
-            onSuccess: () => Effect.as(Option.isSome(ended) ? fail(call, lost) : asks.onCall(call), true)
+            onSuccess: () => {
+              const follows = Option.isSome(ended) ? fail(call, lost) : asks.onCall(call)
+              return follows === undefined ? Effect.succeed(true) : Effect.as(follows, true)
+            }
           })
         }))
       },

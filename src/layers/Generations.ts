@@ -116,7 +116,7 @@ export const makeGenerations = (
     yield* watch(first)
     yield* first.generation.asks.serve
     return {
-      begin: (request, settled, sink, grantId) => Effect.suspend(() => current.generation.begin(request, settled, sink, grantId)),
+      begin: (request, settled, sink, grantId) => current.generation.begin(request, settled, sink, grantId),
       cancel: (sink, reason) => Effect.suspend(() => Effect.forEach(all(), ({ generation }) => generation.cancel(sink, reason), { discard: true })),
       answer: (id, body) => Effect.suspend(() => Effect.exists(all(), ({ generation }) => generation.asks.answer(id, body))),
       onStream: () => all().forEach(({ generation }) => generation.asks.onStream()),

@@ -5,6 +5,12 @@ export class LineQueue<E> {
   private lines: Array<string> = []
   private ended: Exit.Exit<never, E> | undefined
   private waiter: ((resumed: Effect.Effect<void>) => void) | undefined
+  private readonly onTaken: (lines: ReadonlyArray<string>) => void
+
+  /** `onTaken` hears of what leaves the queue. */
+  constructor(onTaken: (lines: ReadonlyArray<string>) => void) {
+    this.onTaken = onTaken
+  }
 
   /** Nothing counts that comes after the end. */
   offer(line: string): void {
@@ -22,9 +28,10 @@ export class LineQueue<E> {
   /** Waits for a line, then takes all that are there; fails once nothing is left and nothing will come. */
   readonly takeAll: Effect.Effect<Chunk.Chunk<string>, E> = Effect.suspend(() => {
     if (this.lines.length > 0) {
-      const taken = Chunk.unsafeFromArray(this.lines)
+      const taken = this.lines
       this.lines = []
-      return Effect.succeed(taken)
+      this.onTaken(taken)
+      return Effect.succeed(Chunk.unsafeFromArray(taken))
     }
     return this.ended ?? Effect.zipRight(this.wait, this.takeAll)
   })

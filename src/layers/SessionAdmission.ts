@@ -52,6 +52,7 @@ export const makeAdmission = (table: SessionTable, config: Settings, isClosing: 
       const now = yield* Clock.currentTimeMillis
       const handle: Incarnation = {
         ready: yield* Deferred.make<LiveSession, OpenError | SessionEnded>(),
+        live: undefined,
         stop: yield* Deferred.make<void>(),
         done: yield* Deferred.make<Departure>()
       }

@@ -120,10 +120,8 @@ export const makeSessionBody = ({ atRest, crowdedOut, outletOf, table }: Session
           finished: (method, outcome) => {
             // It may be at that call still, and would ask the next one's client.
             const isSpent = entry.openedBy === "exclusive" && outcome === "abandoned"
-            return Effect.zipRight(
-              place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping")),
-              isSpent ? stop(entry) : atRest(entry)
-            )
+            const finished = place.change((state, now) => finish(isSpent ? leave(state, end("call_abandoned")) : state, now, method !== "ping"))
+            return entry.openedBy === "exclusive" ? Effect.zipRight(finished, isSpent ? stop(entry) : atRest(entry)) : finished
           },
           // A store that fails must not take the child's pump along.
           keepHandshake: (handshake) =>
@@ -137,7 +135,7 @@ export const makeSessionBody = ({ atRest, crowdedOut, outletOf, table }: Session
         yield* place.change(started)
         if (opening._tag === "Again") yield* Effect.flatMap(rows.takeMissed(key), Effect.forEach(session.notify))
         yield* Effect.logInfo(opening._tag === "New" ? "session.opened" : "session.revived")
-        yield* Deferred.succeed(handle.ready, session)
+        if (yield* Deferred.succeed(handle.ready, session)) handle.live = session
         yield* atRest(entry)
         const departure = yield* Effect.raceAll([
           Effect.flatMap(generations.crashed, crashed),

@@ -22,8 +22,8 @@ type Found =
 
 /** The way of a request to a child: a session that has none gets one first. */
 export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: SessionUses, maxCalls: number) => {
-  const findAndBegin = (key: Newcomer["key"], isActivity: boolean): Effect.Effect<Found> =>
-    table.modify((registry, now): [Found, Registry.Registry<Incarnation>] => {
+  const findAndBegin = (key: Newcomer["key"], isActivity: boolean): Found =>
+    table.step((registry, now): [Found, Registry.Registry<Incarnation>] => {
       if (isActivity) uses.mark(key, now)
       const entry = Option.getOrUndefined(Registry.find(registry, key))
       if (entry === undefined) return [{ _tag: "parked" }, registry]
@@ -33,11 +33,11 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
 
   /** Waits for the child where it is just coming up. A caller that leaves until then has not called. False where the child has just gone. */
   const make = (entry: SessionEntry, request: Request, grantId: GrantId, sink: CallSink, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
-    Effect.flatMap(Deferred.poll(entry.handle.ready), (ready) =>
-      Effect.matchCauseEffect(Option.getOrElse(ready, () => restore(Deferred.await(entry.handle.ready))), {
+    entry.handle.live?.call(request, grantId, sink) ??
+      Effect.matchCauseEffect(restore(Deferred.await(entry.handle.ready)), {
         onSuccess: (session) => session.call(request, grantId, sink),
         onFailure: (cause) => Effect.zipRight(placeOf(table, entry).change((state, now) => finish(state, now, isActivity)), Effect.failCause(cause))
-      }))
+      })
 
   const dispatch = <S extends CallSink>(who: Newcomer, request: Request, grantId: GrantId, makeSink: () => S): Effect.Effect<S, CallError> => {
     const isPing = request.method === "ping"
@@ -48,30 +48,30 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
       Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again())
     const pong = () => Effect.sync(() => answered(makeSink(), encodeResponse(request.id, { result: {} })))
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(findAndBegin(who.key, !isPing), (found): Effect.Effect<S, CallError> => {
-        switch (found._tag) {
-          case "begun": {
-            const sink = makeSink()
-            return Effect.flatMap(make(found.entry, request, grantId, sink, !isPing, restore), (isMade) =>
-              isMade ? Effect.succeed(sink) : isPing ? pong() : restore(later(found.entry)))
-          }
-          case "full":
-            return new SessionBusy({ limit: maxCalls })
-          case "over":
-            return new SessionEnded()
-          case "leaving":
-            return isPing
-              ? Effect.zipRight(unbegin(found.entry), pong())
-              : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
-          case "parked":
-            // Of several requests one revives it, and the others find it starting.
-            return isPing ? pong() : restore(Effect.zipRight(
-              admit(who, { _tag: "Again" }, (registry) => Registry.find(registry, who.key)),
-              Effect.suspend(again)
-            ))
+    return Effect.uninterruptibleMask((restore): Effect.Effect<S, CallError> => {
+      const found = findAndBegin(who.key, !isPing)
+      switch (found._tag) {
+        case "begun": {
+          const sink = makeSink()
+          return Effect.flatMap(make(found.entry, request, grantId, sink, !isPing, restore), (isMade) =>
+            isMade ? Effect.succeed(sink) : isPing ? pong() : restore(later(found.entry)))
         }
-      }))
+        case "full":
+          return new SessionBusy({ limit: maxCalls })
+        case "over":
+          return new SessionEnded()
+        case "leaving":
+          return isPing
+            ? Effect.zipRight(unbegin(found.entry), pong())
+            : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
+        case "parked":
+          // Of several requests one revives it, and the others find it starting.
+          return isPing ? pong() : restore(Effect.zipRight(
+            admit(who, { _tag: "Again" }, (registry) => Registry.find(registry, who.key)),
+            Effect.suspend(again)
+          ))
+      }
+    })
   }
 
   /**

@@ -9,6 +9,8 @@ import type { LiveSession } from "./LiveSession.ts"
 /** One time that a session has a child: from the slot that it takes until its process group is gone. */
 export interface Incarnation {
   readonly ready: Deferred.Deferred<LiveSession, OpenError | SessionEnded>
+  /** What `ready` has been completed with, for those who would otherwise ask it at each call. */
+  live: LiveSession | undefined
   /** Completed by whoever has put the session's state on `Leaving`. */
   readonly stop: Deferred.Deferred<void>
   /** Completed when the process group is gone. Whoever waited for it looks at the row then. */
@@ -27,14 +29,21 @@ export class SessionTable {
     this.clock = clock
   }
 
+  get current(): Sessions {
+    return this.registry
+  }
+
   readonly get: Effect.Effect<Sessions> = Effect.sync(() => this.registry)
 
+  /** At once. */
+  step<A>(step: (registry: Sessions, now: number) => readonly [A, Sessions]): A {
+    const [result, registry] = step(this.registry, this.clock.unsafeCurrentTimeMillis())
+    this.registry = registry
+    return result
+  }
+
   modify<A>(step: (registry: Sessions, now: number) => readonly [A, Sessions]): Effect.Effect<A> {
-    return Effect.sync(() => {
-      const [result, registry] = step(this.registry, this.clock.unsafeCurrentTimeMillis())
-      this.registry = registry
-      return result
-    })
+    return Effect.sync(() => this.step(step))
   }
 
   update(step: (registry: Sessions, now: number) => Sessions): Effect.Effect<void> {

@@ -30,6 +30,9 @@ const isOf = (grant: Grant, { clientKey, userId }: Pick<SessionEntry, "userId" |
 
 const isOver = ({ state }: SessionEntry | SessionRow): boolean => typeof state === "string" ? state === "ended" : state._tag === "Leaving" && state.to._tag === "Ended"
 
+/** Whether nothing stands in the way of whoever sends the id, and nothing is to be done. */
+const isPlain = (grant: Grant, entry: SessionEntry): boolean => entry.claimed && isOf(grant, entry) && !isOver(entry)
+
 const make = Effect.gen(function*() {
   const config = yield* AppConfig
   const grants = yield* Grants
@@ -40,11 +43,10 @@ const make = Effect.gen(function*() {
 
   /** Whose the id is: an entry while there is a child, a row otherwise. The first that sends the id back claims it. */
   const lookUp = (grant: Grant, id: string): Effect.Effect<SessionEntry | SessionRow, LookUpError> =>
-    Effect.flatMap(table.get, (registry): Effect.Effect<SessionEntry | SessionRow, LookUpError> => {
+    Effect.suspend(() => {
       const key = keyOf(id)
-      const entry = Registry.find(registry, key)
-      const isPlain = Option.isSome(entry) && entry.value.claimed && isOf(grant, entry.value) && !isOver(entry.value)
-      return isPlain ? Effect.succeed(entry.value) : lookUpAll(grant, key, entry)
+      const entry = Registry.find(table.current, key)
+      return Option.isSome(entry) && isPlain(grant, entry.value) ? Effect.succeed(entry.value) : lookUpAll(grant, key, entry)
     })
   const lookUpAll = Effect.fnUntraced(function*(grant: Grant, key: SessionKey, entry: Option.Option<SessionEntry>) {
     const known: Option.Option<SessionEntry | SessionRow> = Option.isSome(entry) ? entry : yield* rows.find(key)

@@ -23,10 +23,11 @@ export class StreamableCall extends CallChannel implements Call, Timed {
 
   get takeSoon(): Effect.Effect<ReadonlyArray<CallEvent>> {
     return Effect.suspend(() => {
+      if (this.events.length > 0) return Effect.succeed(this.taken())
       this.patience.start(this)
-      return Effect.map(this.takeOrNudged, (events) => {
+      return Effect.map(this.wait, () => {
         this.patience.stop(this)
-        return events
+        return this.taken()
       })
     })
   }

@@ -8,7 +8,7 @@ const piecesOf = (takes: ReadonlyArray<ReadonlyArray<CallEvent>>, options: { rea
   const left = [...takes]
   const stream: EventStream = { take: Effect.sync(() => left.shift() ?? []), primer: options.primer, isStanding: options.isStanding ?? false }
   const pieces: Array<string> = []
-  const written = writeEvents(stream, Effect.succeed(options.isStopping ?? false), (text) => Effect.sync(() => void pieces.push(text)))
+  const written = writeEvents(stream, () => options.isStopping ?? false, (text) => Effect.sync(() => void pieces.push(text)))
   return Effect.as(written, pieces)
 }
 const answer: CallEvent = { line: "{\"id\":1}", final: true }
