@@ -73,7 +73,8 @@ const skeleton = (root) => {
 
 /** Where the official images have them. */
 const addNode = (root) => {
-  const home = join(packagesAt("newer-node", { node: "24" }, ["node"]), "node")
+  // In a folder of its own: what the package's script has put beside it goes with the next package that npm installs there.
+  const home = join(packagesAt("image-node", { node: "24" }, ["node"]), "node")
   const inner = join(home, "node_modules")
   const parts = [join(inner, `node-linux-${process.arch}`), join(dirname(home), `node-linux-${process.arch}`)].find((path) => existsSync(path))
   if (parts === undefined) throw new Error(`The package node has no part for linux-${process.arch}.`)
