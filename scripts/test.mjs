@@ -1,7 +1,7 @@
 // `npm test`: installs where needed, then types, lint, build and tests. Everything runs even if something before it failed.
 // Arguments go to vitest. Where CI is set, a soak of 45 seconds, the conformance suites, clients from the registry and the checks
 // of what we ship (scripts/check-*.mjs) follow. The last line is `N passed, N failed, N skipped`: tests, scenarios, what clients
-// and checks did, plus one each for types, lint, build and soak.
+// and checks did, plus one each for types, lint, build, soak and the guard of what a call costs.
 import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -73,6 +73,7 @@ const lane = async (...scripts) => {
 
 if (process.env.CI !== undefined && process.argv.length === 2) {
   step("soak", () => spawnSync(process.execPath, [join(root, "scripts", "soak.mjs"), "--seconds", "45"], { cwd: root, stdio: "inherit" }).status === 0)
+  step("guard: what a call costs, by the floor", () => spawnSync(process.execPath, [join(root, "scripts", "bench.mjs"), "--guard"], { cwd: root, stdio: "inherit" }).status === 0)
   await lane("conformance.mjs", "clients.mjs")
   // The image takes minutes of one core, most of them for a compiler.
   await Promise.all([
