@@ -9,6 +9,7 @@ import { insteadOf, maxContainers } from "../domain/OversizedAnswer.ts"
 import type { Child } from "../services/Children.ts"
 import { ChildGone, ChildStalled, SpawnFailed } from "../services/Children.ts"
 import { betweenEnds } from "../services/Schedules.ts"
+import { ChildInput } from "./ChildInput.ts"
 import { LineQueue } from "./LineQueue.ts"
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>
@@ -82,17 +83,17 @@ const killGroup = (child: Process, signal: NodeJS.Signals) =>
 export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnFailed, Scope.Scope> =>
   Effect.gen(function*() {
     const exited = yield* Deferred.make<ChildGone>()
-    const process = yield* Effect.acquireRelease(
-      Effect.tap(start(request), (child) =>
-        Effect.sync(() => {
-          child.once("exit", (code, signal) => Deferred.unsafeDone(exited, Exit.succeed(new ChildGone({ code, signal }))))
-        })),
-      (child) =>
+    const { input, process } = yield* Effect.acquireRelease(
+      Effect.map(start(request), (child) => {
+        child.once("exit", (code, signal) => Deferred.unsafeDone(exited, Exit.succeed(new ChildGone({ code, signal }))))
+        return { process: child, input: new ChildInput(child.stdin) }
+      }),
+      ({ input, process: child }) =>
         Effect.gen(function*() {
           // Disconnected: the race's fibers would hear of an interruption although we are not, and the child would be left running.
           const within = (time: "2 seconds" | "3 seconds") =>
             Deferred.await(exited).pipe(Effect.interruptible, Effect.timeoutOption(time), Effect.disconnect, Effect.map(Option.isSome))
-          child.stdin.end()
+          input.end()
           if (!(yield* within(afterStdinClosed))) {
             yield* killGroup(child, "SIGTERM")
             yield* within(afterTerm)
@@ -184,9 +185,9 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       exited: Deferred.await(exited),
       send: (line, kind) =>
         Effect.suspend((): Effect.Effect<void, ChildGone | ChildStalled> => {
-          if (!process.stdin.writable) return new ChildGone({ code: process.exitCode, signal: process.signalCode })
-          if (process.stdin.writableLength > (kind === "reply" ? maxUnreadForReplies : maxUnread)) return new ChildStalled()
-          process.stdin.write(`${line}\n`)
+          if (!input.isOpen) return new ChildGone({ code: process.exitCode, signal: process.signalCode })
+          if (input.untaken > (kind === "reply" ? maxUnreadForReplies : maxUnread)) return new ChildStalled()
+          input.send(line)
           return Effect.void
         }),
       takeLines: lines.takeAll
