@@ -42,7 +42,7 @@ const make = Effect.gen(function*() {
   const write = (response: ServerResponse, { body, headers, status }: McpAnswer): Effect.Effect<void> => {
     if (typeof body === "object") {
       response.writeHead(status, headers)
-      return Effect.zipRight(writeEvents(body, isDraining, writeTo(response)), Effect.sync(() => void response.end()))
+      return Effect.zipRight(writeEvents(body, isDraining, (text) => send(response, text)), Effect.sync(() => void response.end()))
     }
     if (body === undefined) {
       response.writeHead(status, headers).end()
@@ -53,6 +53,10 @@ const make = Effect.gen(function*() {
     response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(content) }).end(content)
     return Effect.void
   }
+
+  /** Waits where the client reads more slowly than is written. */
+  const send = (response: ServerResponse, text: string): Effect.Effect<void> =>
+    Effect.suspend(() => response.write(outOfHeap(text)) ? Effect.void : drained(response))
 
   const serve = (request: IncomingMessage, response: ServerResponse, began: number): Effect.Effect<void, never, Scope.Scope> => {
     const answered = (answer: McpAnswer): Effect.Effect<void> => {
@@ -95,10 +99,6 @@ const make = Effect.gen(function*() {
 })
 
 export const McpEndpointLive = Layer.effect(McpEndpoint, make)
-
-/** Waits where the client reads more slowly than is written. */
-const writeTo = (response: ServerResponse) => (text: string): Effect.Effect<void> =>
-  Effect.suspend(() => response.write(outOfHeap(text)) ? Effect.void : drained(response))
 
 const drained = (response: ServerResponse) =>
   Effect.async<void>((resume) => {

@@ -1,9 +1,28 @@
 import { Effect } from "effect"
 import type { CallEvent, EventStream } from "../services/Sessions.ts"
 
-/** One message as an event. JSON text may hold a carriage return between its tokens, which would end an SSE line. */
-const encode = ({ id, line }: CallEvent): string =>
-  line === "" ? "" : `${id === undefined ? "" : `id: ${id}\n`}event: message\ndata: ${line.includes("\r") ? line.replaceAll("\r", " ") : line}\n\n`
+/** Characters of a message from which on it is written by itself: joined to others it would be copied. */
+const large = 64 * 1024
+
+/** Messages as events, in the pieces in which they are written: one, but for large messages. */
+const encode = (events: ReadonlyArray<CallEvent>): ReadonlyArray<string> => {
+  const pieces: Array<string> = []
+  let text = ""
+  for (const { id, line } of events) {
+    if (line === "") continue
+    text += `${id === undefined ? "" : `id: ${id}\n`}event: message\ndata: `
+    // JSON text may hold a carriage return between its tokens, which would end an SSE line.
+    const data = line.includes("\r") ? line.replaceAll("\r", " ") : line
+    if (data.length < large) text += data
+    else {
+      pieces.push(text, data)
+      text = ""
+    }
+    text += "\n\n"
+  }
+  if (text !== "") pieces.push(text)
+  return pieces
+}
 
 /** Milliseconds after which a client whose stream has ended, or was cut, is asked to come back. */
 const comeBackAfter = 2_000
@@ -21,8 +40,10 @@ export const writeEvents = (stream: EventStream, isStopping: () => boolean, writ
     stream.isStanding || (isStopping() && stream.primer !== undefined) ? write(`retry: ${comeBackAfter}\n\n`) : Effect.void)
   // What came is on its way before the next is waited for.
   const rest: Effect.Effect<void> = Effect.flatMap(stream.take, (events) => {
-    const text = events.length === 0 ? ": keep-alive\n\n" : events.map(encode).join("")
-    return Effect.zipRight(text === "" ? Effect.void : write(text), events.some(({ final }) => final) ? lastWord : rest)
+    const pieces = events.length === 0 ? [": keep-alive\n\n"] : encode(events)
+    const [first = ""] = pieces
+    const written = pieces.length > 1 ? Effect.forEach(pieces, write, { discard: true }) : first === "" ? Effect.void : write(first)
+    return Effect.zipRight(written, events.some(({ final }) => final) ? lastWord : rest)
   })
   return Effect.zipRight(write(beginningOf(stream)), rest)
 }

@@ -1,70 +1,17 @@
 import { HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Context, Deferred, Duration, Effect, Exit, Layer, Option } from "effect"
-import type { RequestListener, Server, ServerResponse } from "node:http"
-import { createServer } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import { Deferred, Duration, Effect, Exit, Layer, Option } from "effect"
+import type { RequestListener, Server } from "node:http"
+import type { AddressInfo } from "node:net"
 import { revision, version } from "../domain/Build.ts"
 import { isForMcp, McpEndpoint } from "../http/McpEndpoint.ts"
 import type { Settings } from "../services/AppConfig.ts"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
-import { idleSocketSweep, unreadCount } from "../services/Schedules.ts"
+import { idleSocketSweep } from "../services/Schedules.ts"
 import { Sessions } from "../services/Sessions.ts"
 import { ListenFailed } from "../services/StartupErrors.ts"
-import { closeUnread, maxUnreadAnswers } from "./UnreadAnswers.ts"
-
-/** Node's server, and what it would not tell: its connections with the requests of each that are not answered yet. */
-export class NodeServer extends Context.Tag("fjmcp/NodeServer")<NodeServer, {
-  readonly server: Server
-  readonly connections: ReadonlyMap<Socket, ReadonlySet<ServerResponse>>
-}>() {}
-
-/** How long an answer may lie without its client taking any of it: each may hold as much memory as a child's longest line. */
-const unreadTimeout = Duration.seconds(60)
-
-/** A server that does not listen yet. Quiet connections with a request are left alone: calls and their streams have limits of their own. */
-export const makeNodeServer = (
-  limits: Pick<Settings, "headersTimeout" | "bodyTimeout"> & { readonly unreadTimeout: Duration.Duration }
-): NodeServer["Type"] => {
-  const server = createServer({
-    headersTimeout: Duration.toMillis(limits.headersTimeout),
-    // Node counts from the first byte of the request to the last of its body.
-    requestTimeout: Duration.toMillis(Duration.sum(limits.headersTimeout, limits.bodyTimeout)),
-    connectionsCheckingInterval: 1_000,
-    // Longer than what proxies keep a connection for, so that it is they who close it.
-    keepAliveTimeout: 75_000
-  })
-  const connections = new Map<Socket, Set<ServerResponse>>()
-  server.on("connection", (socket) => {
-    connections.set(socket, new Set())
-    socket.once("close", () => connections.delete(socket))
-  })
-  server.on("request", ({ socket }, response) => {
-    connections.get(socket)?.add(response)
-    response.once("close", () => connections.get(socket)?.delete(response))
-  })
-  // Per connection, not by a timer of ours: Node starts it anew whenever bytes move, and after every request of the connection.
-  server.timeout = Duration.toMillis(limits.unreadTimeout)
-  server.on("timeout", (socket) => {
-    // Also where Node ends a kept connection that nobody uses.
-    const isWaiting = (connections.get(socket)?.size ?? 0) > 0
-    if (socket.writableLength > 0 || !isWaiting) socket.destroy()
-  })
-  return { server, connections }
-}
-
-export const NodeServerLive = Layer.scoped(NodeServer, Effect.gen(function*() {
-  const node = makeNodeServer({ ...(yield* AppConfig), unreadTimeout })
-  // The owner is this layer.
-  yield* Effect.suspend(() => closeUnread(node.connections.keys(), maxUnreadAnswers)).pipe(
-    Effect.tap((closed) => closed === 0 ? Effect.void : Effect.annotateLogs(Effect.logWarning("http.unread_closed"), { connections: closed })),
-    Effect.repeat(unreadCount),
-    Effect.interruptible,
-    Effect.forkScoped
-  )
-  return node
-}))
+import { NodeServer } from "./NodeServerLive.ts"
 
 const listen = (server: Server, { host, port }: Settings["listen"]): Effect.Effect<void, ListenFailed> =>
   Effect.async((resume) => {

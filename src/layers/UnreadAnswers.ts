@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Socket } from "node:net"
 
 /** Bytes of answers that may lie at all connections together, written and not taken by their clients. */
-export const maxUnreadAnswers = 256 * 1024 * 1024
+export const maxUnreadAnswers = 192 * 1024 * 1024
 
 /**
  * Closes connections until no more than `max` bytes lie unread: those with the most first, and of equal ones the oldest.

@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import type { ServerResponse } from "node:http"
 import { connect } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
-import { makeNodeServer } from "../../src/layers/HttpServerLive.ts"
+import { makeNodeServer } from "../../src/layers/NodeServerLive.ts"
 
 const unreadTimeout = Duration.millis(200)
 
