@@ -79,7 +79,7 @@ layer(sharedBroker(), { excludeTestServices: true })("black-box cases of the leg
       assert.deepStrictEqual([answer.status, answer.text], [202, ""])
     }))
 
-  it.scoped("case 7, as product.md decides: without an id the default session answers 200, a random id is 410, another user's 403", () =>
+  it.scoped("case 7, as decided here: without an id the default session answers 200, a random id is 410, another user's 403", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const client = yield* guest(broker)
@@ -150,7 +150,7 @@ layer(sharedBroker(), { excludeTestServices: true })("black-box cases of the leg
       const resume = (token: string, lastEventId: string) =>
         broker.get("/mcp", { headers: { ...headers, authorization: `Bearer ${token}`, "last-event-id": lastEventId } })
       const stranger = yield* guest(broker, ben)
-      // 403 and not 404: what a session id of somebody else's is answered, as product.md decides.
+      // 403 and not 404: what a session id of somebody else's is answered, as decided here.
       assert.strictEqual((yield* resume(stranger.token, primer)).status, 403)
       const resumed = yield* resume(client.token, primer)
       assert.strictEqual(resumed.status, 200)

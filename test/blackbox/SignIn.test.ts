@@ -15,7 +15,7 @@ const isDeadEnd = (answer: Answer, status: number, why: string) => {
 const errorIn = (answer: Answer) => [answer.status, json(answer)["error"]]
 
 layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true })("black-box cases of signing in", (it) => {
-  it.effect("case 26: registration: 201 with a client_id (and, as product.md decides, a secret that is never needed); http elsewhere and javascript: 400", () =>
+  it.effect("case 26: registration: 201 with a client_id (and, as decided here, a secret that is never needed); http elsewhere and javascript: 400", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const made = yield* register(broker, "http://127.0.0.1/cb")
@@ -79,7 +79,7 @@ layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true
       assert.deepStrictEqual(["error", "state", "iss"].map((name) => told.get(name)), ["access_denied", "client-state", broker.url])
     }))
 
-  it.scoped("case 30: the token endpoint: no verifier, a wrong one, a wrong resource, a replayed code, a spent refresh token (after its grace, as product.md decides)", () =>
+  it.scoped("case 30: the token endpoint: no verifier, a wrong one, a wrong resource, a replayed code, a spent refresh token (after its grace, as decided here)", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
       const clientId = yield* registered(broker)
