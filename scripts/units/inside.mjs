@@ -1,6 +1,6 @@
 // Runs in the container of live.mjs, beside systemd: a stand-in Forgejo, the shipped unit with its credentials, a client's journey.
 import { execFileSync, spawn, spawnSync } from "node:child_process"
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
 import { McpClient } from "../../demo/McpClient.ts"
@@ -106,6 +106,12 @@ const before = Date.now()
 systemctl("stop", unit)
 check("it stops by itself on TERM, within ten seconds where nothing is under way", property("Result") === "success" && Date.now() - before < 10_000,
   [property("Result"), Date.now() - before])
+
+mkdirSync("/backup")
+copyFileSync("/var/lib/fjmcp-broker/broker.sqlite", "/backup/broker.sqlite")
+const restored = await block(4)
+check("docs/deploy/systemd.md: a copy of the store that root has made is restored", restored.status === 0 && await isReady(), [restored.stderr, logged("5")])
+systemctl("stop", unit)
 
 writeFileSync(`${etc}/fjmcp-broker.env`, `${settings.join("\n")}\nFJMCP_SESSION_IDLE=soon\n`)
 systemctl("start", unit)
