@@ -1,6 +1,6 @@
 // Bundles the daemon and the stand-in child into dist/. Native modules stay outside the bundle.
 import { execFileSync } from "node:child_process"
-import { chmodSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs"
+import { chmodSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { build } from "esbuild"
 import { moduleByModule } from "./module-by-module.mjs"
 
@@ -18,13 +18,26 @@ const revision = () => {
   }
 }
 
+/** The licences of what is bundled: each asks that its text goes with every copy. */
+const licences = ({ outputs }) => {
+  const used = Object.values(outputs).flatMap(({ inputs }) => Object.entries(inputs)).filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  const folders = new Set(used.flatMap(([path]) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []))
+  return [...folders].sort().map((folder) => {
+    const { license, name, version } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"))
+    const file = readdirSync(folder).find((name) => /^licen[cs]e(\.\w+)?$/i.test(name))
+    if (file === undefined) throw new Error(`${name} is bundled, but has no licence file to go with it`)
+    return `${name} ${version} (${license})\n\n${readFileSync(`${folder}/${file}`, "utf8").trim()}\n`
+  }).join(`\n${"-".repeat(80)}\n\n`)
+}
+
 // Built aside and put in place at the end: what runs from dist/ meanwhile still finds its parts.
 const aside = `dist.${process.pid}`
-await build({
+const { metafile } = await build({
   entryPoints: { main: "src/main.ts", "demo-child": "demo/child/main.ts" },
   outdir: aside,
   bundle: true,
   splitting: true,
+  metafile: true,
   chunkNames: "[name]-[hash]",
   format: "esm",
   platform: "node",
@@ -37,6 +50,7 @@ await build({
   legalComments: "none",
   logLevel: "warning"
 })
+writeFileSync(`${aside}/LICENSES.txt`, licences(metafile))
 chmodSync(`${aside}/main.js`, 0o755)
 rmSync("dist", { recursive: true, force: true })
 renameSync(aside, "dist")

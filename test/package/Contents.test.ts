@@ -13,7 +13,7 @@ describe("the npm package", () => {
     const [{ files }] = JSON.parse(run("npm", "pack", "--dry-run", "--json", "--ignore-scripts")) as [{ files: ReadonlyArray<{ path: string }> }]
     const documents = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "docs").trim().split("\n")
     const built = readdirSync(join(root, "dist"), { recursive: true, encoding: "utf8" })
-    for (const name of built) assert.match(name, /^(main|demo-child|(chunk|demo)-[A-Z0-9]{8})\.js$/)
+    for (const name of built) assert.match(name, /^((main|demo-child|(chunk|demo)-[A-Z0-9]{8})\.js|LICENSES\.txt)$/)
     assert.deepStrictEqual(
       files.map(({ path }) => path).sort(),
       [
@@ -36,6 +36,14 @@ describe("the npm package", () => {
       assert.deepStrictEqual(foreign, [], name)
       assert.notInclude(text, "sourceMappingURL=", name)
     }
+  })
+
+  it("has the licences of the packages that are bundled into it", () => {
+    const licences = readFileSync(join(root, "dist", "LICENSES.txt"), "utf8")
+    const named = [...licences.matchAll(/^(\S+) \d\S* \((MIT|ISC|BSD-3-Clause)\)\n\n\S/gm)].map(([, name]) => name)
+    for (const name of ["@effect/platform-node", "effect", "multipasta", "@modelcontextprotocol/sdk", "zod"]) assert.include(named, name)
+    assert.lengthOf(licences.split(`\n${"-".repeat(80)}\n\n`), named.length, "every one is of a kind that we know")
+    assert.isAtLeast(licences.match(/copyright/gi)?.length ?? 0, named.length)
   })
 
   it("has a program that can be run, of this version and revision, and claims no address", () => {
