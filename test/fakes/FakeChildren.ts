@@ -1,4 +1,4 @@
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Mailbox, Redacted } from "effect"
+import { Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Mailbox, Redacted } from "effect"
 import type { Child } from "../../src/services/Children.ts"
 import { ChildGone, Children, SpawnFailed } from "../../src/services/Children.ts"
 
@@ -16,6 +16,9 @@ export interface FakeChild {
   killed: boolean
   /** Whether it has answered `initialize` with a result. */
   greeted: boolean
+  readonly startedAt: number
+  /** When the scope that it was started in began to let it go. */
+  stopsSince: number | undefined
   /** Whether the scope that it was started in has let it go. */
   released: boolean
   /** Writes one line to the broker. */
@@ -70,9 +73,12 @@ const start = (play: Play, token: string, label: string) =>
       lines.unsafeDone(Exit.fail(gone))
       Deferred.unsafeDone(exited, Exit.succeed(gone))
     }
+    const startedAt = yield* Clock.currentTimeMillis
     const child: FakeChild = {
       token,
       label,
+      startedAt,
+      stopsSince: undefined,
       received: [],
       alive: true,
       killed: false,
@@ -116,7 +122,10 @@ const start = (play: Play, token: string, label: string) =>
     yield* Effect.acquireRelease(
       Effect.sync(() => play.children.push(child)),
       () =>
-        Effect.suspend(() => play.stopTakes === 0 || !child.alive || !child.greeted ? Effect.sync(end) : stopSlowly).pipe(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          child.stopsSince = now
+          return play.stopTakes === 0 || !child.alive || !child.greeted ? Effect.sync(end) : stopSlowly
+        }).pipe(
           Effect.zipRight(Effect.sync(() => {
             child.released = true
           }))

@@ -93,7 +93,8 @@ export interface Modelled {
 
 /** What the rules leave open, and only the real thing can say. */
 export interface Seen {
-  readonly isLive: (label: string) => boolean
+  /** Whether it gave its child up in this very moment: by the time one looks, others may have done so as well. */
+  readonly hasLeftAt: (label: string, at: number) => boolean
   /** The place of its row: of several that come up in the same moment, either may be the first. */
   readonly rowOf: (label: string) => number
   /** Of a session that has just been started for the first time; `known` are those of the others. */

@@ -58,7 +58,7 @@ export class SessionWorld {
   private scope: Scope.CloseableScope | undefined
   private sessionsNow: Sessions["Type"] | undefined
   private readonly revoked = new Set<string>()
-  private rows: ReadonlyMap<string, { readonly place: number; readonly isLive: boolean }> = new Map()
+  private places: ReadonlyMap<string, number> = new Map()
   private questions = 0
   /** Everything that was ever asked here. */
   readonly asked: Array<Asked> = []
@@ -71,8 +71,12 @@ export class SessionWorld {
     this.sql = Context.get(context, SqlClient.SqlClient)
     this.play.answers = false
     const model = makeModel({
-      isLive: (label) => this.rows.get(label)?.isLive === true,
-      rowOf: (label) => this.rows.get(label)?.place ?? Infinity,
+      hasLeftAt: (label, at) => {
+        const stops = this.play.children.filter((child) => child.label === label && child.greeted && child.startedAt <= at).map(({ stopsSince = Infinity }) => stopsSince)
+        // The last of them: one that was only replaced leaves another behind.
+        return Math.max(...stops) === at
+      },
+      rowOf: (label) => this.places.get(label) ?? Infinity,
       newLabel: (opener, known) => {
         const others = [...known, ...this.asked.map(labelOf)]
         return labelOf(opener) ??
@@ -108,10 +112,10 @@ export class SessionWorld {
     }))
   readonly stop = Effect.suspend(() => this.scope === undefined ? Effect.void : Scope.close(this.scope, Exit.void))
 
-  /** What the store says, for a model that has to know who of several has left, or was the first. */
+  /** What the store says, for a model that has to know who of several was the first. */
   readonly look = Effect.suspend(() =>
-    Effect.map(Effect.orDie(this.sql<{ readonly key: string; readonly place: number; readonly state: string }>`select rowid as place, key, state from sessions`), (rows) => {
-      this.rows = new Map(rows.map(({ key, place, state }) => [key.slice(0, 12), { place, isLive: state === "live" }]))
+    Effect.map(Effect.orDie(this.sql<{ readonly key: string; readonly place: number }>`select rowid as place, key from sessions`), (rows) => {
+      this.places = new Map(rows.map(({ key, place }) => [key.slice(0, 12), place]))
     }))
   private ask(asked: Pick<Asked, "what" | "account" | "grant">, question: (n: number, learn: (id: string) => void) => Effect.Effect<Record<string, unknown> | undefined, { readonly _tag: string }>) {
     return Effect.gen(this, function*() {

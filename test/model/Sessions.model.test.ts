@@ -86,4 +86,10 @@ describe("the life of sessions", () => {
       fc.asyncProperty(fc.commands<SessionModel, Real, false>([anything], { maxCommands: 60, size: "max" }), agrees),
       { numRuns: Math.ceil(numRuns / streams), timeout: 20_000 }
     ), 3_600_000)
+
+  // Ids are random, and with them who of two goes first: several times.
+  it("is not taken for one that left later, where two were used last in the same moment and one had to leave", async () => {
+    const closedAndCrashed = [outside.stop(true), ...[1, 2, 3, 4].map(() => client.opens(1, 0)), client.callsLeaving(0), client.closesLeaving(0), outside.crashesLeaving(0)]
+    for (let time = 0; time < 8; time++) await agrees([...closedAndCrashed, client.opens(0, 0), client.callsTogether(3), outside.passes(1)])
+  })
 })

@@ -26,7 +26,7 @@ export const slotFor = (model: SessionModel, user: string): "free" | "none" | Mo
   const losers = isUserFull ? [user] : mayLose.filter((other) => of(other).length === most)
   const candidates = losers.flatMap((loser) => leastRecent(of(loser).filter(M.isIdle)))
   if (candidates.length === 0) return "none"
-  const victim = candidates.length === 1 ? candidates[0] : candidates.find(({ label }) => !model.seen.isLive(label))
+  const victim = candidates.length === 1 ? candidates[0] : candidates.find(({ label }) => model.seen.hasLeftAt(label, model.now))
   if (victim === undefined) throw new Error(`none of ${candidates.length} sessions left for one`)
   return victim
 }
