@@ -44,6 +44,9 @@ export const finish = (state: SessionState, now: number, isActivity: boolean): S
   return state._tag === "Live" && isActivity ? { ...state, inFlight, lastActivity: now } : { ...state, inFlight }
 }
 
+/** A call that the child did not get, for it had just gone: it waits for the next one, and counts on. */
+export const countOn = (state: SessionState): SessionState => ({ ...state, inFlight: state.inFlight + 1 })
+
 /** The child asks its client something. */
 export const ask = (state: SessionState): SessionState => ({ ...state, asked: state.asked + 1 })
 

@@ -4,7 +4,7 @@ import type { Request } from "../domain/JsonRpc.ts"
 import { encodeError, encodeResponse, ErrorCode } from "../domain/JsonRpc.ts"
 import * as Registry from "../domain/SessionRegistry.ts"
 import type { Begun } from "../domain/SessionState.ts"
-import { begin, finish } from "../domain/SessionState.ts"
+import { begin, countOn, finish } from "../domain/SessionState.ts"
 import { refusal } from "../domain/ToolPolicy.ts"
 import type { CallError } from "../services/Sessions.ts"
 import { SessionBusy, SessionEnded } from "../services/Sessions.ts"
@@ -20,6 +20,8 @@ type Found =
   | { readonly _tag: "over" }
   | { readonly _tag: "parked" }
 
+type Restore = <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
 /** The way of a request to a child: a session that has none gets one first. */
 export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: SessionUses, maxCalls: number) => {
   const findAndBegin = (key: Newcomer["key"], isActivity: boolean): Found =>
@@ -32,7 +34,7 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
     })
 
   /** Waits for the child where it is just coming up. A caller that leaves until then has not called. False where the child has just gone. */
-  const make = (entry: SessionEntry, request: Request, grantId: GrantId, sink: CallSink, isActivity: boolean, restore: <A, E>(wait: Effect.Effect<A, E>) => Effect.Effect<A, E>) =>
+  const make = (entry: SessionEntry, request: Request, grantId: GrantId, sink: CallSink, isActivity: boolean, restore: Restore) =>
     entry.handle.live?.call(request, grantId, sink) ??
       Effect.matchCauseEffect(restore(Deferred.await(entry.handle.ready)), {
         onSuccess: (session) => session.call(request, grantId, sink),
@@ -43,9 +45,12 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
     const isPing = request.method === "ping"
     const again = () => dispatch(who, request, grantId, makeSink)
     const unbegin = (entry: SessionEntry) => placeOf(table, entry).change((state, now) => finish(state, now, false))
-    // What has ended meanwhile must cost nobody a slot.
-    const later = (entry: SessionEntry) =>
-      Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again())
+    /** For a call that counts. What has ended meanwhile must cost nobody a slot. */
+    const later = (entry: SessionEntry, restore: Restore) =>
+      Effect.onInterrupt(
+        restore(Effect.flatMap(Deferred.await(entry.handle.done), ({ _tag }) => _tag === "Ended" ? new SessionEnded() : again())),
+        () => unbegin(entry)
+      )
     const pong = () => Effect.sync(() => answered(makeSink(), encodeResponse(request.id, { result: {} })))
     // Nobody can be interrupted between begin and call: a call that has begun and is never made would keep its session for ever.
     return Effect.uninterruptibleMask((restore): Effect.Effect<S, CallError> => {
@@ -54,16 +59,14 @@ export const makeSessionCalls = (table: SessionTable, admit: Admission, uses: Se
         case "begun": {
           const sink = makeSink()
           return Effect.flatMap(make(found.entry, request, grantId, sink, !isPing, restore), (isMade) =>
-            isMade ? Effect.succeed(sink) : isPing ? pong() : restore(later(found.entry)))
+            isMade ? Effect.succeed(sink) : isPing ? pong() : Effect.zipRight(placeOf(table, found.entry).change(countOn), later(found.entry, restore)))
         }
         case "full":
           return new SessionBusy({ limit: maxCalls })
         case "over":
           return new SessionEnded()
         case "leaving":
-          return isPing
-            ? Effect.zipRight(unbegin(found.entry), pong())
-            : Effect.onInterrupt(restore(later(found.entry)), () => unbegin(found.entry))
+          return isPing ? Effect.zipRight(unbegin(found.entry), pong()) : later(found.entry, restore)
         case "parked":
           // Of several requests one revives it, and the others find it starting.
           return isPing ? pong() : restore(Effect.zipRight(

@@ -23,7 +23,8 @@ import { inARow } from "./Step.ts"
  * - SessionBody that does not wait for the slot of its victim, or for the calls that an expired token let run;
  * - SessionState.leave where an end does not outweigh parking, an open that is aborted and stays, calls without a deadline;
  * - an admission while the broker stops: its caller would wait for ever (found here first);
- * - a call that waited for a session which ended, and takes a slot (found here first).
+ * - a call that waited for a session which ended, and takes a slot (found here first);
+ * - a call that came in the moment of a crash, waits, and does not count (found here first).
  */
 
 const nth = fc.nat(11)
