@@ -67,7 +67,7 @@ export const placeOf = (table: SessionTable, { handle, key, state: initial }: Pi
   const here = (registry: Sessions) => Option.filter(Registry.find(registry, key), (entry) => entry.handle === handle)
   const stateIn = (registry: Sessions): SessionState => Option.match(here(registry), { onNone: () => initial, onSome: ({ state }) => state })
   const changed = (registry: Sessions, to: (state: SessionState) => SessionState) =>
-    Option.isSome(here(registry)) ? Registry.changeState(registry, key, to) : registry
+    Registry.change(registry, key, (entry) => entry.handle === handle ? { ...entry, state: to(entry.state) } : entry)
   return {
     state: Effect.map(table.get, stateIn),
     change: (to) => table.update((registry, now) => changed(registry, (state) => to(state, now))),
