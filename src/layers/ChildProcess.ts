@@ -1,5 +1,5 @@
 import type { Scope } from "effect"
-import { Cause, Deferred, Effect, Exit, Mailbox, Option } from "effect"
+import { Deferred, Effect, Exit, FiberSet, Option } from "effect"
 import type { ChildProcessByStdio } from "node:child_process"
 import { spawn } from "node:child_process"
 import type { Readable, Writable } from "node:stream"
@@ -105,9 +105,11 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
         })
     )
 
-    const log = yield* Mailbox.make<Effect.Effect<void>>({ capacity: 256, strategy: "sliding" })
+    // What follows from events of the process runs here; its fibers are owned by the child's scope.
+    const run = yield* FiberSet.makeRuntime<never>()
+    const say = (said: Effect.Effect<void>) => void run(Effect.catchAllCause(said, () => Effect.void))
     const drop = (head: string, tail: string, what: string, remedy: string): string | undefined => {
-      log.unsafeOffer(request.onDropped(`A message ${what}.`))
+      say(request.onDropped(`A message ${what}.`))
       return insteadOf(head, tail, `The answer ${what}. Ask for less${remedy}.`)
     }
     const tooLong = `is longer than ${request.maxLine} bytes`
@@ -133,17 +135,12 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
     process.stdout.on("data", (chunk: Buffer) => offer(out.push(chunk)))
     process.stdout.once("end", () => offer(out.end()))
     process.once("close", (code, signal) => lines.end(new ChildGone({ code, signal })))
-    const ending = yield* Deferred.make<void>()
-    process.once("exit", () => Deferred.unsafeDone(ending, Exit.void))
-    process.stdout.once("end", () => Deferred.unsafeDone(ending, Exit.void))
+    const ending = () => void run(Effect.interruptible(Effect.map(Effect.schedule(Effect.void, betweenEnds), () =>
+      lines.end(new ChildGone({ code: process.exitCode, signal: process.signalCode })))))
+    process.once("exit", ending)
+    process.stdout.once("end", ending)
     // A child that has closed its input is as good as gone: what is sent to it would never be answered.
-    process.stdin.once("close", () => Deferred.unsafeDone(ending, Exit.void))
-    yield* Deferred.await(ending).pipe(
-      Effect.zipRight(Effect.schedule(Effect.void, betweenEnds)),
-      Effect.map(() => lines.end(new ChildGone({ code: process.exitCode, signal: process.signalCode }))),
-      Effect.interruptible,
-      Effect.forkScoped
-    )
+    process.stdin.once("close", ending)
 
     const clock = yield* Effect.clock
     let second = 0
@@ -160,25 +157,14 @@ export const runProcess = (request: ProcessRequest): Effect.Effect<Child, SpawnF
       if (now !== second) {
         second = now
         linesInSecond = 0
-        if (leftOut > 0) log.unsafeOffer(reportLeftOut)
+        if (leftOut > 0) say(reportLeftOut)
       }
       for (const line of err.push(chunk)) {
         if (++linesInSecond > maxStderrLines) leftOut++
-        else log.unsafeOffer(request.onStderr(request.scrub(withoutColours(line)).slice(0, maxStderrLine)))
+        else say(request.onStderr(request.scrub(withoutColours(line)).slice(0, maxStderrLine)))
       }
     })
     yield* Effect.addFinalizer(() => reportLeftOut)
-    // What is said at the very end is logged, too.
-    yield* Effect.addFinalizer(() => Effect.flatMap(log.clear, (left) => Effect.catchAllCause(Effect.all(left, { discard: true }), () => Effect.void)))
-    // The owner is the child's scope.
-    yield* log.take.pipe(
-      Effect.flatten,
-      Effect.forever,
-      Effect.catchAllCause((cause) => Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.void),
-      Effect.interruptible,
-      Effect.forkScoped
-    )
-
     return {
       pid: process.pid ?? 0,
       kill: killGroup(process, "SIGKILL"),
