@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Duration, Effect } from "effect"
+import { type AddressInfo, createServer, type Server } from "node:net"
 import { ada, children, guest, initialize, rpc, SharedBroker, sharedBroker, toolCall } from "../e2e/TestBroker.ts"
 import type { Answer } from "../e2e/Wire.ts"
 import { json } from "../e2e/Wire.ts"
@@ -105,10 +106,26 @@ layer(sharedBroker({ refreshGrace: Duration.zero }), { excludeTestServices: true
       assert.strictEqual((yield* broker.post(refreshed.client, rpc(1, "ping"))).status, 401)
     }))
 
-  it.effect("case 31, not yet: an https client_id is no client here, and nothing is fetched", () =>
+  it.scoped("case 31, not yet: an https client_id is no client here, and nothing is fetched", () =>
     Effect.gen(function*() {
       const { broker } = yield* SharedBroker
-      for (const scheme of ["https", "http"]) isDeadEnd(yield* broker.get(authorizePath(`${scheme}://127.0.0.1:1/meta.json`)), 400, scheme)
+      let knocks = 0
+      // For https too: what counts is the connection.
+      const server = yield* Effect.acquireRelease(
+        Effect.async<Server>((resume) => {
+          const listening = createServer((socket) => {
+            knocks += 1
+            socket.destroy()
+          }).listen(0, "127.0.0.1", () => resume(Effect.succeed(listening)))
+        }),
+        (listening) => Effect.sync(() => listening.close())
+      )
+      const { port } = server.address() as AddressInfo
+      for (const scheme of ["https", "http"]) isDeadEnd(yield* broker.get(authorizePath(`${scheme}://127.0.0.1:${port}/meta.json`)), 400, scheme)
+      assert.strictEqual(knocks, 0)
+      // It would have heard of one.
+      yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/`).catch(() => undefined))
+      assert.isAbove(knocks, 0)
     }))
 
   it.scoped("case 32: a grant revoked at Forgejo: the next call that Forgejo sees ends it; then 401 invalid_token, and no child is left", () =>
