@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either } from "effect"
+import { execFileSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Setting, settingKeys, settingsTable } from "../../src/layers/SettingsTable.ts"
+import { type Setting, settingKeys, settingsTable, variableOf } from "../../src/layers/SettingsTable.ts"
 import { configurationText, groups } from "./ConfigurationText.ts"
 
 const settings: ReadonlyArray<Setting<unknown>> = settingKeys.map((key) => settingsTable[key])
@@ -47,5 +48,18 @@ describe("docs/configuration.md", () => {
       }
     }
     assert.isAbove(checked, 25)
+  })
+})
+
+describe("documents and shipped files", () => {
+  const root = join(import.meta.dirname, "..", "..")
+  const known = new Set([...settings.flatMap((setting) => [variableOf(setting), ...(setting.secret === true ? [`${variableOf(setting)}_FILE`] : [])]), "FJMCP_REVISION", "FJMCP_VERSION"])
+  const unknownIn = (text: string) => [...text.matchAll(/\bFJMCP_[A-Z_]+\b/g)].map(([name]) => name).filter((name) => !known.has(name))
+
+  it("name no setting that there is not", () => {
+    const files = execFileSync("git", ["ls-files", "*.md", "deploy", "Containerfile", "nix/*.nix", "flake.nix"], { cwd: root, encoding: "utf8" }).trim().split("\n")
+    assert.isAbove(files.length, 30)
+    assert.deepStrictEqual(files.flatMap((file) => unknownIn(readFileSync(join(root, file), "utf8")).map((name) => `${file}: ${name}`)), [])
+    assert.deepStrictEqual(unknownIn("FJMCP_SESSION_IDLE=1m FJMCP_SESSION_IDEL=1m"), ["FJMCP_SESSION_IDEL"])
   })
 })
