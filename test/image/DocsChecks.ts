@@ -28,6 +28,7 @@ export const docsChecks = (podman: ReadonlyArray<string>, folder: string): Reado
   ].join("\n")
   let port = 0
   const all = blocks()
+  if (all.length < 8) throw new Error(`${document} has lost marks: ${all.length} blocks are to be run, and there were 8`)
   // The last block restores the volume, and sends its reader back to the one that starts the broker.
   const again = all.filter(({ script }) => script.includes("--detach")).map((block) => ({ ...block, heading: `${block.heading}, with the restored volume` }))
   return [...all, ...again].map(({ heading, script }, index) => ({
