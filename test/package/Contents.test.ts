@@ -17,7 +17,7 @@ describe("the npm package", () => {
     assert.deepStrictEqual(
       files.map(({ path }) => path).sort(),
       [
-        "CHANGELOG.md", "LICENSE", "README.md", "package.json",
+        "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "package.json",
         ...built.map((name) => `dist/${name}`),
         "deploy/caddy/Caddyfile",
         "deploy/quadlet/fjmcp-broker.container", "deploy/quadlet/fjmcp-broker.volume",
