@@ -6,9 +6,9 @@ import type { Places } from "./Target.ts"
 /**
  * How much more CPU than the floor the broker may take for a call, 8 sessions with 4 callers each: the median of the rounds'
  * ratios. Both are measured in the same rounds on the same machine, so that it says about the same on a slow or busy one. On
- * two cores that others used as well it was 9 to 16 (docs/performance.md): this finds what doubles the cost of a call.
+ * two cores it was 2.9 to 3.6, and up to 5.2 where others used them as well (docs/performance.md).
  */
-export const most = 25
+export const most = 8
 const effort = { rounds: 5, seconds: 1.5 }
 
 /** Gives the broker's figures. */
