@@ -16,7 +16,14 @@ const folder = mkdtempSync(join(tmpdir(), "fjmcp-package-"))
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 
 /** As a shell of the user's would run it: of our own environment only what finds programs, and npm's settings. */
-const env = { PATH: process.env.PATH, HOME: process.env.HOME, LANG: "C.UTF-8", npm_config_update_notifier: "false" }
+const ofNpm = /^(?:npm_config_.*|node_extra_ca_certs|(?:https?|no|all)_proxy)$/i
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ofNpm.test(name))),
+  PATH: process.env.PATH,
+  HOME: process.env.HOME,
+  LANG: "C.UTF-8",
+  npm_config_update_notifier: "false"
+}
 const run = (cwd, program, ...args) => {
   const { error, status, stderr, stdout } = spawnSync(program, args, { cwd, env, encoding: "utf8", timeout: isFull ? 600_000 : 120_000 })
   return { status, stdout, output: `${stdout}${stderr}${error?.message ?? ""}` }
