@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), "fjmcp-package-"))
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 
 /** As a shell of the user's would run it: of our own environment only what finds programs, and npm's settings. */
-const ofNpm = /^(?:npm_config_.*|node_extra_ca_certs|(?:https?|no|all)_proxy)$/i
+const ofNpm = /^(?:npm_config_(?:registry|userconfig|cafile|ca|strict_ssl|proxy|https_proxy|noproxy)|node_extra_ca_certs|(?:https?|no|all)_proxy)$/i
 const env = {
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => ofNpm.test(name))),
   PATH: process.env.PATH,
