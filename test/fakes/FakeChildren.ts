@@ -17,8 +17,9 @@ export interface FakeChild {
   /** Whether it has answered `initialize` with a result. */
   greeted: boolean
   readonly startedAt: number
-  /** When the scope that it was started in began to let it go. */
+  /** When the scope that it was started in began to let it go, and the how many-th it was. */
   stopsSince: number | undefined
+  stopsAs: number
   /** Whether the scope that it was started in has let it go. */
   released: boolean
   /** Writes one line to the broker. */
@@ -79,6 +80,7 @@ const start = (play: Play, token: string, label: string) =>
       label,
       startedAt,
       stopsSince: undefined,
+      stopsAs: 0,
       received: [],
       alive: true,
       killed: false,
@@ -124,6 +126,7 @@ const start = (play: Play, token: string, label: string) =>
       () =>
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           child.stopsSince = now
+          child.stopsAs = play.children.filter(({ stopsSince }) => stopsSince !== undefined).length
           return play.stopTakes === 0 || !child.alive || !child.greeted ? Effect.sync(end) : stopSlowly
         }).pipe(
           Effect.zipRight(Effect.sync(() => {

@@ -95,6 +95,8 @@ export interface Modelled {
 export interface Seen {
   /** Whether it gave its child up in this very moment: by the time one looks, others may have done so as well. */
   readonly hasLeftAt: (label: string, at: number) => boolean
+  /** The how many-th its child was that was asked to stop: of several that are idle in the same moment, either may be the first. */
+  readonly stopsAs: (label: string, at: number) => number
   /** The place of its row: of several that come up in the same moment, either may be the first. */
   readonly rowOf: (label: string) => number
   /** Of a session that has just been started for the first time; `known` are those of the others. */
@@ -112,8 +114,6 @@ export interface SessionModel {
   /** Whether children take their time to stop. */
   isStubborn: boolean
   isForgejoUp: boolean
-  /** How many children were asked to stop. */
-  stops: number
   /** While the broker stops nobody gets a child. */
   isClosing: boolean
   readonly goneUsers: Set<string>
@@ -131,7 +131,6 @@ export const makeModel = (seen: Seen): SessionModel => ({
   children: "up",
   isStubborn: false,
   isForgejoUp: true,
-  stops: 0,
   isClosing: false,
   goneUsers: new Set(),
   untold: undefined,

@@ -118,7 +118,7 @@ export const leave = (model: SessionModel, session: Modelled, to: Departure["to"
   depart(model, session, { to, why, tags: [session.row === undefined ? "GrantOver" : "SessionEnded"] }, isKilled)
 export const depart = (model: SessionModel, session: Modelled, departure: Departure, isKilled = false): void => {
   const calls = session.generations.flatMap((generation) => generation.calls.splice(0))
-  for (const generation of session.generations) stop(model, generation, isKilled)
+  for (const generation of session.generations) stop(model, session, generation, isKilled)
   Object.assign(session, { state: "leaving", departure, drainsUntil: undefined })
   for (const asked of calls) settle(asked, { _tag: "Error" })
   lookIfGone(model, session)
@@ -180,12 +180,12 @@ export const answered = (model: SessionModel, session: Modelled, asked: Asked, d
   if (session.state === "live") session.lastActivity = model.now
   settle(asked, due)
   if (session.drainsUntil !== undefined && M.inFlightOfChildren(session) === 0) return drained(model, session)
-  for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) stop(model, generation)
+  for (const generation of session.generations) if (generation.calls.length === 0 && generation !== M.presentOf(session)) stop(model, session, generation)
   lookIfGone(model, session)
 }
-const stop = (model: SessionModel, generation: Generation, isKilled = false): void => {
+const stop = (model: SessionModel, { label }: Modelled, generation: Generation, isKilled = false): void => {
   if (generation.stopsAt !== undefined) return
-  Object.assign(generation, { stopsAt: model.isStubborn && !isKilled ? model.now + M.lasts.stop : model.now, stopsAs: ++model.stops })
+  Object.assign(generation, { stopsAt: model.isStubborn && !isKilled ? model.now + M.lasts.stop : model.now, stopsAs: model.seen.stopsAs(label, model.now) })
 }
 /** What its token let run has run: the rest of a leave. */
 export const drained = (model: SessionModel, session: Modelled): void => {
@@ -227,6 +227,6 @@ export const replace = (model: SessionModel, session: Modelled): void => {
   if (isHeld) return
   const old = M.presentOf(session)
   session.generations.push({ token, calls: [], told: 0, stopsAt: undefined, stopsAs: 0 })
-  if (old.calls.length === 0) stop(model, old)
+  if (old.calls.length === 0) stop(model, session, old)
   lookIfGone(model, session)
 }

@@ -72,9 +72,15 @@ export class SessionWorld {
     this.play.answers = false
     const model = makeModel({
       hasLeftAt: (label, at) => {
-        const stops = this.play.children.filter((child) => child.label === label && child.greeted && child.startedAt <= at).map(({ stopsSince = Infinity }) => stopsSince)
+        const stops = this.childrenOf(label).filter(({ startedAt }) => startedAt <= at).map(({ stopsSince = Infinity }) => stopsSince)
         // The last of them: one that was only replaced leaves another behind.
         return Math.max(...stops) === at
+      },
+      stopsAs: (label, at) => {
+        const children = this.childrenOf(label)
+        // Those that were replaced were so at a time that is left to chance.
+        const then = children.filter(({ stopsSince }) => stopsSince === at)
+        return Math.max(...(then.length > 0 ? then : children).map(({ stopsAs }) => stopsAs))
       },
       rowOf: (label) => this.places.get(label) ?? Infinity,
       newLabel: (opener, known) => {
@@ -92,6 +98,8 @@ export class SessionWorld {
     })
   }
 
+  /** Those that have come up, the oldest first. */
+  private readonly childrenOf = (label: string): ReadonlyArray<FakeChild> => this.play.children.filter((child) => child.label === label && child.greeted)
   /** Once: a grant that is over cannot end. */
   readonly revoke = (account: Account, grant: number): Effect.Effect<void> =>
     Effect.suspend(() => {

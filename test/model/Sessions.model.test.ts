@@ -93,4 +93,16 @@ describe("the life of sessions", () => {
     const closedAndCrashed = [outside.stop(true), ...[1, 2, 3, 4].map(() => client.opens(1, 0)), client.callsLeaving(0), client.closesLeaving(0), outside.crashesLeaving(0)]
     for (let time = 0; time < 8; time++) await agrees([...closedAndCrashed, client.opens(0, 0), client.callsTogether(3), outside.passes(1)])
   })
+
+  it("goes in its turn, where two were idle in the same moment and both are called again", () =>
+    agrees([
+      client.callsDefault(0, 0),
+      outside.stop(true),
+      client.opens(1, 0),
+      client.callsDefault(1, 0),
+      outside.children("silent"),
+      outside.passesUntilRotation(),
+      ...[client.calls(0), client.calls(1), client.opens(0, 0), client.opens(0, 0)],
+      outside.passes(1)
+    ]))
 })
