@@ -31,6 +31,9 @@ export const readBody = (message: IncomingMessage, limit: number): Effect.Effect
       const [first] = parts
       // Most bodies come in one piece.
       const body = parts.length === 1 && first !== undefined ? first : Buffer.concat(parts)
+      // The request is there until it is answered, and its listeners with all that they hold.
+      message.off("data", onData)
+      parts.length = 0
       resume(isUtf8(body) ? Effect.succeed(body.toString("utf8")) : new BodyBroken({ why: "not UTF-8" }))
     })
     const broken = () => resume(new BodyBroken({ why: "cut short" }))

@@ -1,4 +1,4 @@
-import { Cause, Context, Effect, Fiber, FiberId, Layer, Option, Runtime, RuntimeFlags, Scope } from "effect"
+import { Cause, Context, Effect, FiberId, Layer, Option, Runtime, RuntimeFlags, Scope } from "effect"
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http"
 import { AppConfig } from "../services/AppConfig.ts"
 import { Draining } from "../services/Draining.ts"
@@ -85,15 +85,22 @@ const make = Effect.gen(function*() {
   return McpEndpoint.of((request, response) => {
     const began = clock.unsafeCurrentTimeMillis()
     const scope = new RequestScope()
-    const fiber = run(serve(request, response, began), scope)
+    const fiber = run(Effect.suspend(() => serve(request, response, began)), scope)
+    // Whatever has ended it: nobody else would answer.
+    fiber.addObserver(() => {
+      if (!response.writableEnded) response.destroy()
+    })
     // It comes behind the last byte of the answer, or when the client goes before.
     response.once("close", () => {
       if (!response.writableFinished) {
         if (!response.headersSent) log({ method: request.method ?? "", path, status: clientGone, began })
         fiber.unsafeInterruptAsFork(FiberId.none)
       }
-      const { close } = scope
-      if (close !== undefined) run(Effect.zipRight(Fiber.await(fiber), close), scope)
+      // What cannot be interrupted may come to need the scope yet.
+      fiber.addObserver(() => {
+        const { close } = scope
+        if (close !== undefined) run(close, scope)
+      })
     })
   })
 })

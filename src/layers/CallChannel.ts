@@ -54,7 +54,6 @@ export class CallChannel implements CallSink {
     return Effect.suspend(() => this.events.length === 0 ? Effect.zipRight(this.wait, this.take) : Effect.succeed(this.taken()))
   }
 
-
   protected nudge(): void {
     const { waiter } = this
     this.waiter = undefined
@@ -67,10 +66,12 @@ export class CallChannel implements CallSink {
     for (const { final, line } of this.taken()) to(line, final)
   }
 
-  /** One taker at a time. One that was interrupted is left behind, and its place is taken by the next. */
+  /** For one taker at a time: a second one would take the place of the first, which is right only where that was interrupted. */
   protected get wait(): Effect.Effect<void> {
     return Effect.async((resume) => {
-      this.waiter = resume
+      // A fiber may be made to yield since it looked.
+      if (this.events.length > 0) resume(Effect.void)
+      else this.waiter = resume
     })
   }
 

@@ -33,6 +33,7 @@ export class ChildInput {
     this.pipe.end()
   }
 
+  /** What is sent to a child that ends in this very turn is lost, as it is in a pipe whose reader ends; its calls are told. */
   private flush(): void {
     const lines = this.waiting
     this.waiting = ""

@@ -163,6 +163,8 @@ export class EventReader implements EventStream, Timed {
   private readonly silence: Wheel
   private waiter: Deferred.Deferred<void> | undefined
   private isEnded = false
+  /** Something has happened while nobody waited. */
+  private isAwake = false
 
   constructor(log: EventLog, cursor: number, silence: Wheel, grantId: GrantId | undefined) {
     this.log = log
@@ -174,6 +176,7 @@ export class EventReader implements EventStream, Timed {
   }
 
   readonly take: Effect.Effect<ReadonlyArray<CallEvent>> = Effect.suspend(() => {
+    this.isAwake = false
     const events = this.next()
     return events.length > 0 ? Effect.succeed(events) : Effect.map(this.wait, () => this.next())
   })
@@ -182,6 +185,7 @@ export class EventReader implements EventStream, Timed {
 
   wake(): void {
     this.silence.stop(this)
+    this.isAwake = true
     if (this.waiter === undefined) return
     Deferred.unsafeDone(this.waiter, Exit.void)
     this.waiter = undefined
@@ -205,6 +209,8 @@ export class EventReader implements EventStream, Timed {
   }
 
   private readonly wait = Effect.suspend(() => {
+    // The fiber may have been made to yield since it looked.
+    if (this.isAwake) return Effect.void
     this.silence.start(this)
     return Deferred.await(this.waiter ??= Deferred.unsafeMake<void>(FiberId.none))
   })

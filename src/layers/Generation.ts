@@ -177,6 +177,10 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
       Effect.zipRight(fail(call, sentence, "abandoned"), tell(encodeNotification("notifications/cancelled", { requestId: call.id, reason })))
     const expire = (call: InFlightCall) =>
       cancel(call, `No answer within ${minutes}. The call was given up; it may still have run. The limit is the broker's CALL_TIMEOUT.`, "timeout")
+    // Apart from `begin`: the deadline lasts as long as the call, and what is made there would hold the whole request.
+    const watch = (call: InFlightCall) => {
+      call.deadline = deadlines.start(() => expire(call))
+    }
     const stalled = "The Forgejo tool process does not read its input; the call did not reach it. Try again later."
 
     return {
@@ -207,7 +211,7 @@ export const makeGeneration = ({ callTimeout, child, deadlines, onUnrelated, ...
         const hasDeadline = request.method !== "initialize"
         // One step as far as interruption goes.
         return Effect.uninterruptible(Effect.suspend(() => {
-          if (hasDeadline) call.deadline = deadlines.start(() => expire(call))
+          if (hasDeadline) watch(call)
           if (Option.isSome(ended)) return Effect.as(fail(call, lost), false)
           return Effect.matchEffect(child.send(line), {
             onFailure: ({ _tag }) => _tag === "ChildGone" ? Effect.as(fail(call, lost), false) : Effect.as(fail(call, stalled), true),

@@ -37,7 +37,9 @@ export class LineQueue<E> {
   })
 
   private readonly wait: Effect.Effect<void> = Effect.async((resume) => {
-    this.waiter = resume
+    // The fiber may have been made to yield since it looked.
+    if (this.lines.length > 0 || this.ended !== undefined) resume(Effect.void)
+    else this.waiter = resume
   })
 
   private wake(): void {

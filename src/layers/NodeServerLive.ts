@@ -31,7 +31,12 @@ export const makeNodeServer = (
   const connections = new Map<Socket, Set<ServerResponse>>()
   server.on("connection", (socket) => {
     connections.set(socket, new Set())
-    socket.once("close", () => connections.delete(socket))
+    socket.once("close", () => {
+      const left = [...connections.get(socket) ?? []]
+      connections.delete(socket)
+      // One that waits behind another of the same connection (pipelining) has no socket yet, and would hear of nothing.
+      for (const response of left) if (response.socket === null) response.emit("close")
+    })
   })
   server.on("request", ({ socket }, response) => {
     connections.get(socket)?.add(response)

@@ -1,5 +1,6 @@
 import { assert, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { connect } from "node:net"
 import { gzipSync } from "node:zlib"
 import { initialize, rpc, SharedBroker, sharedBroker, testBroker } from "./TestBroker.ts"
 import { errorOf, json, rawRequest, response } from "./Wire.ts"
@@ -182,4 +183,22 @@ it.scopedLive("Host may name the default port of the public address, and no othe
     const statusFor = (host: string) => Effect.map(rawRequest(`${broker.url}/healthz`, { headers: { host } }), ({ status }) => status)
     const hosts = ["mcp.example.org", "mcp.example.org:443", "MCP.example.org:443", "mcp.example.org:80", "mcp.example.org:", "a@mcp.example.org"]
     assert.deepStrictEqual(yield* Effect.forEach(hosts, statusFor), [200, 200, 200, 403, 403, 403])
+  }))
+
+it.scopedLive("a client that wants to change the protocol is answered as any other, and may leave at any moment", () =>
+  Effect.gen(function*() {
+    const broker = yield* testBroker()
+    const upgrade = { connection: "Upgrade", upgrade: "websocket", "sec-websocket-version": "13", "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==" }
+    const statusOf = (path: string) => Effect.map(rawRequest(`${broker.url}${path}`, { headers: upgrade }), ({ status }) => status)
+    assert.deepStrictEqual(yield* Effect.forEach(["/mcp", "/healthz"], statusOf), [401, 200])
+    for (const path of ["/mcp", "/healthz", "/nothing"]) {
+      yield* Effect.async<void>((resume) => {
+        const { hostname, host, port } = new URL(broker.url)
+        const socket = connect(Number(port), hostname, () => {
+          socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n${Object.entries(upgrade).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`, () => socket.resetAndDestroy())
+        })
+        socket.on("error", () => {}).once("close", () => resume(Effect.void))
+      })
+    }
+    assert.deepStrictEqual(yield* statusOf("/healthz"), 200)
   }))

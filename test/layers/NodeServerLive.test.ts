@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import type { ServerResponse } from "node:http"
 import { connect } from "node:net"
 import type { AddressInfo, Socket } from "node:net"
@@ -106,3 +106,32 @@ for (
       yield* gone.pipe(Effect.timeout("5 seconds"), Effect.ensuring(Effect.sync(() => clearInterval(drip))))
     }))
 }
+
+it.scopedLive("who waits behind another request of the same connection hears that the client has gone", () =>
+  Effect.gen(function*() {
+    const closed: Array<string> = []
+    const { client, stop } = yield* Effect.acquireRelease(
+      Effect.async<{ readonly client: Socket; readonly stop: () => void }>((resume) => {
+        const node = makeNodeServer({ headersTimeout: Duration.seconds(5), bodyTimeout: Duration.seconds(5), unreadTimeout })
+        const stop = () => {
+          client.destroy()
+          node.server.closeAllConnections()
+          node.server.close()
+        }
+        node.server.on("request", ({ url }, response) => {
+          response.once("close", () => closed.push(url ?? ""))
+          if (url === "/second") resume(Effect.succeed({ client, stop }))
+        })
+        let client: Socket
+        node.server.listen(0, "127.0.0.1", () => {
+          client = connect((node.server.address() as AddressInfo).port, "127.0.0.1")
+          client.on("error", () => {}).write("GET /first HTTP/1.1\r\nhost: x\r\n\r\nGET /second HTTP/1.1\r\nhost: x\r\n\r\n")
+        })
+      }),
+      ({ stop }) => Effect.sync(stop)
+    )
+    client.destroy()
+    yield* Effect.repeat(Effect.sync(() => closed.length), { until: (count) => count === 2, schedule: Schedule.spaced("10 millis") }).pipe(Effect.timeout("5 seconds"))
+    assert.sameMembers(closed, ["/first", "/second"])
+    stop()
+  }))

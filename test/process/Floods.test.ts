@@ -138,6 +138,26 @@ describe("a client that does not read", () => {
     }), 120_000)
 })
 
+describe("a request of megabytes", () => {
+  it.scopedLive("is not kept while its call runs", () =>
+    Effect.gen(function*() {
+      const { call, fromHere, nasty, peak, token, url } = yield* ground(smallHeap)
+      const large = (id: string) => send(url, mcpHeaders(token, nasty), { body: callBody(id, "silent", { padding: "x".repeat(3.5 * 1024 * 1024) }) })
+      large("first").catch(() => {})
+      yield* Effect.promise(() => call(nasty, "echo"))
+      const before = peak()
+      fromHere()
+      for (let n = 0; n < 25; n++) {
+        large(`call ${n}`).catch(() => {})
+        // Answered behind it: the child has read it by then.
+        yield* Effect.promise(() => call(nasty, "echo"))
+      }
+      console.log("large requests", `${Math.round(before)} -> ${Math.round(peak())} MiB`)
+      // 87 MiB have come.
+      assert.isAtMost(peak() - before, 50)
+    }), 60_000)
+})
+
 describe("an answer of many megabytes", () => {
   it.scopedLive("passes whole where MAX_LINE allows it, in time linear in its size, and others go on", () =>
     Effect.gen(function*() {

@@ -52,6 +52,7 @@ input.on("line", (line) => {
     setInterval(() => {}, 60_000)
     return input.pause()
   }
+  if (name === "silent") return
   if (name in oneLine || name === "stderr") return flood(name, amount, () => say({ id, result: { content: [] } }))
   say({ id, result: { content: [] } })
 })
