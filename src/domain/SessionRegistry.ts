@@ -60,8 +60,8 @@ export const ofGrant = <H>(registry: Registry<H>, grantId: GrantId): ReadonlyArr
 
 /** Changes an entry; nothing happens where it is not there. */
 export const change = <H>(registry: Registry<H>, key: SessionKey, to: (entry: Entry<H>) => Entry<H>): Registry<H> => {
-  const entries = HashMap.modify(registry.entries, key, to)
-  return entries === registry.entries ? registry : { ...registry, entries }
+  const entry = HashMap.get(registry.entries, key)
+  return Option.isNone(entry) ? registry : { ...registry, entries: HashMap.set(registry.entries, key, to(entry.value)) }
 }
 
 export const changeState = <H>(registry: Registry<H>, key: SessionKey, to: (state: SessionState) => SessionState): Registry<H> =>
