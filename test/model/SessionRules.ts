@@ -36,7 +36,7 @@ const takeSlot = (model: SessionModel, session: Modelled, asked: Asked): void =>
     if (slot.state === "live") leave(model, slot, "parked")
   }
   const after = slot !== "free" && slot.state === "leaving" ? slot : undefined
-  Object.assign(session, { state: "starting", departure: undefined, used: asked.what !== "open", adopted: false, hasGivenSlot: false, waiting: [asked], after, startsWith: undefined })
+  Object.assign(session, { state: "starting", departure: undefined, used: asked.what !== "open", lastActivity: model.now, adopted: false, hasGivenSlot: false, waiting: [asked], after, startsWith: undefined })
   if (after === undefined) start(model, session)
 }
 
