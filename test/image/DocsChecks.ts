@@ -3,7 +3,7 @@ import { join } from "node:path"
 import type { Check } from "./Check.ts"
 import { expect } from "./Check.ts"
 import { execute, limits } from "./Podman.ts"
-import { freePort } from "./ServingChecks.ts"
+import { freePort } from "../fakes/FreePort.ts"
 
 const document = "docs/deploy/podman.md"
 

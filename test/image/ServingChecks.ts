@@ -1,26 +1,16 @@
 import { readFileSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import type { DemoForgejo } from "../../demo/DemoForgejo.ts"
 import { demoRepo, demoUser, otherUser, startDemoForgejo } from "../../demo/DemoForgejo.ts"
 import { journey } from "../../demo/Journey.ts"
 import { McpClient } from "../../demo/McpClient.ts"
 import { OAuthClient } from "../../demo/OAuthClient.ts"
+import { freePort } from "../fakes/FreePort.ts"
 import type { Check } from "./Check.ts"
 import { expect, mustFail } from "./Check.ts"
 import type { Container, Engine } from "./Podman.ts"
 import { healthy } from "./Podman.ts"
 import { childrenOf, fieldOf } from "./Processes.ts"
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer()
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 
 /** The name under which the documents keep the client's secret, and where they have it mounted. */
 export const secretName = "fjmcp-forgejo-client-secret"
