@@ -63,7 +63,7 @@ const make = Effect.gen(function*() {
       log({ method: request.method ?? "", path, status: answer.status, began })
       return write(response, answer)
     }
-    if (!isOwnHost(request, hosts)) return Effect.suspend(() => answered(textAnswer(sentences[403], 403)))
+    if (!isOwnHost(request, hosts)) return answered(textAnswer(sentences[403], 403))
     return handle(request).pipe(
       Effect.matchCauseEffect({
         onSuccess: answered,
